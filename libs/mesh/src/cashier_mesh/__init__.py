@@ -1,0 +1,1 @@
+"""Runs the whole of Cashier on one machine: databases, certificates, peers and services."""

@@ -1,0 +1,1 @@
+"""Generated from protos/cashier; `make protos` writes it."""

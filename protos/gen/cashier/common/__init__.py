@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/common; `make protos` writes it."""

@@ -1,0 +1,1 @@
+"""The crypto rail: carries operations to an EVM chain."""

@@ -1,0 +1,1 @@
+"""The gateway rail: carries operations to processors that speak HTTP."""

@@ -1,0 +1,1 @@
+"""The sandbox: imitation processors for test mode."""

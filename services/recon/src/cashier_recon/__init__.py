@@ -1,0 +1,1 @@
+"""The reconciliation service: books what happened and finds what does not agree."""

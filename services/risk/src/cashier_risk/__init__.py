@@ -1,0 +1,1 @@
+"""The risk service: scores and screens every payment before a rail sees it."""

@@ -1,0 +1,1 @@
+"""The payment router: decides which rail takes a payment and sees it to its end."""
