@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/gateway; `make protos` writes it."""

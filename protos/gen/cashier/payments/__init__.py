@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/payments; `make protos` writes it."""

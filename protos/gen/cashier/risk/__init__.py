@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/risk; `make protos` writes it."""
