@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/crypto; `make protos` writes it."""

@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/recon; `make protos` writes it."""

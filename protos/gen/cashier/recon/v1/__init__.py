@@ -1,0 +1,1 @@
+"""Generated from protos/cashier/recon/v1; `make protos` writes it."""
