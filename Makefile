@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 # Extra arguments of one run: make test ARGS="-k refund -x"
 ARGS ?=
 
-.PHONY: help setup demo up down test test-unit bench lint format protos protos-check \
+.PHONY: help setup demo up down test test-unit bench lint format diagrams protos protos-check \
 	protos-release lock clean FORCE
 
 help: ## show this list
@@ -42,10 +42,18 @@ lint: $(READY) protos-check ## everything that can be said without running the c
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint $$(git ls-files '*Dockerfile')
 
 format: $(READY) ## lay out the code and mend what ruff can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+diagrams: $(READY) ## draw each service's LIFECYCLE.md from its state tables
+	@for table in services/*/src/*/domain/lifecycle.py services/*/*/src/*/domain/lifecycle.py; do \
+		if [[ -e $$table ]]; then \
+			package=$${table##*/src/}; package=$${package%%/*}; \
+			$(BIN)/python -m cashier_common.statetable $$package.domain.lifecycle > $${table%%/src/*}/LIFECYCLE.md; \
+		fi; done
 
 protos: $(READY) ## make the stubs in protos/gen from the contracts
 	@$(BIN)/python protos/stubs.py write

@@ -99,6 +99,11 @@ def generated(protos: Path) -> Iterator[tuple[str, bytes]]:
                 f"--mypy_grpc_out=quiet:{out}",
             )
         (out / "cashier" / "py.typed").touch()
+        # Clients find the service config in the package of the stubs.
+        for config in sorted((protos / "service_config").glob("*.json")):
+            copy = out / "cashier" / "service_config" / config.name
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(config.read_bytes())
         for package in sorted({path.parent for path in out.rglob("*.py")} | {out / "cashier"}):
             for each in (package, *package.parents):
                 if each == out:
