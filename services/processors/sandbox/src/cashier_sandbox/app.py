@@ -1,0 +1,74 @@
+"""The composition root: every object of the process is made here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cashier_sandbox.accounts import read_accounts
+from cashier_sandbox.control.api import routes as control_routes
+from cashier_sandbox.control.branch import Branch, Counter
+from cashier_sandbox.flows.desk import Desk
+from cashier_sandbox.flows.ledger import Ledger
+from cashier_sandbox.flows.outages import Outages
+from cashier_sandbox.flows.resolve import schedule_due
+from cashier_sandbox.http.gate import gate
+from cashier_sandbox.http.listener import Listener, application
+from cashier_sandbox.processors.native.api import routes as native_routes
+from cashier_sandbox.settings import Settings, control_token
+from cashier_sandbox.storage.ledger_file import LedgerFile
+from cashier_sandbox.storage.settlement_files import SettlementFiles
+
+
+class App:
+    """The running sandbox; `ports` is known after `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        accounts = read_accounts(settings.accounts)
+        self._file = LedgerFile(settings.data_dir / "ledger.jsonl", fsync=settings.fsync)
+        ledger = Ledger(self._file, self._file.read(), _now)
+        files = SettlementFiles(settings.data_dir / "settlements")
+        self.branch = Branch(ledger=ledger, files=files, seed=settings.seed, now=_now)
+        self._listeners: list[Listener] = []
+        for account in accounts:
+            desk = Desk(account=account, ledger=ledger, seed=settings.seed)
+            app = application(
+                middleware=gate(account.api_key, desk), routes=native_routes(desk, files)
+            )
+            listener = Listener(app, settings.host, account.port)
+            self._listeners.append(listener)
+            counter = Counter(desk, Outages(desk, listener), listener)
+            self.branch.counters[account.name] = counter
+        control = application(
+            middleware=gate(control_token(settings)), routes=control_routes(self.branch)
+        )
+        self._control = Listener(control, settings.host, settings.control_port)
+        self.branch.control = self._control
+        self._shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where each account listens."""
+        return {name: counter.listener.port for name, counter in self.branch.counters.items()}
+
+    async def start(self) -> int:
+        """Listen everywhere, the control port last; return the control port."""
+        for listener in self._listeners:
+            await listener.start()
+        for counter in self.branch.counters.values():
+            counter.desk.base_url = f"http://{self._shown_host}:{counter.listener.port}"
+            for name in list(counter.desk.book.due):
+                schedule_due(counter.desk, name)
+        await self._control.start()
+        return self._control.port
+
+    async def stop(self) -> None:
+        """Let go of every port, then of the ledger file."""
+        for counter in self.branch.counters.values():
+            counter.desk.outage_over.set()
+        for listener in [self._control, *self._listeners]:
+            await listener.stop()
+        self._file.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

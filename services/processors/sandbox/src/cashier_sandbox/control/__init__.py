@@ -1,0 +1,1 @@
+"""The control API: how a test or a demo scripts disasters and asks for the truth."""

@@ -1,0 +1,1 @@
+"""What a processor is, in pure Python: charges, books, scripts, chance, fees."""

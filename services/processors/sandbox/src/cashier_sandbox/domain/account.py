@@ -1,0 +1,19 @@
+"""What the processor agreed with one merchant account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cashier_sandbox.domain.fees import FeeSchedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A processor account; `port` 0 lets the operating system choose."""
+
+    name: str
+    port: int
+    api_key: str
+    currencies: frozenset[str]
+    fees: FeeSchedule
+    settlement_format: str

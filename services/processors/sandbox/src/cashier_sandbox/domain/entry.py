@@ -1,0 +1,87 @@
+"""One line of the ledger: everything else is computed from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    CHARGE = "charge"
+    CAPTURE = "capture"
+    VOID = "void"
+    RESOLVE = "resolve"
+    REFUND = "refund"
+    EXTERNAL_REFUND = "external_refund"
+    CHARGEBACK = "chargeback"
+    PAYOUT = "payout"
+    KEY_CLOSED = "key_closed"
+    SETTLEMENT = "settlement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An entry before it has a place and a time; `moved` and `fee` in minor units, `moved` signed."""
+
+    account: str
+    kind: Kind
+    id: str
+    charge: str | None = None
+    key: str | None = None
+    reference: str | None = None
+    currency: str | None = None
+    moved: int = 0
+    fee: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Draft):
+    """What happened, where in the order (`seq`, from 1) and when (`at`, RFC 3339 UTC)."""
+
+    seq: int
+    at: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as it stands in the file."""
+        return {
+            "seq": self.seq,
+            "at": self.at,
+            "account": self.account,
+            "kind": self.kind,
+            "id": self.id,
+            "charge": self.charge,
+            "key": self.key,
+            "reference": self.reference,
+            "currency": self.currency,
+            "moved": self.moved,
+            "fee": self.fee,
+            "detail": self.detail,
+        }
+
+
+def entry_from(line: Mapping[str, Any]) -> Entry:
+    """Return the entry of one line; KeyError, TypeError or ValueError if it is not one."""
+    return Entry(**{**line, "kind": Kind(line["kind"])})
+
+
+def placed(draft: Draft, *, seq: int, at: str) -> Entry:
+    """Return the draft with its place and time."""
+    return Entry(
+        seq=seq,
+        at=at,
+        account=draft.account,
+        kind=draft.kind,
+        id=draft.id,
+        charge=draft.charge,
+        key=draft.key,
+        reference=draft.reference,
+        currency=draft.currency,
+        moved=draft.moved,
+        fee=draft.fee,
+        detail=draft.detail,
+    )

@@ -1,0 +1,1 @@
+"""What a processor does: each change goes through here, once."""

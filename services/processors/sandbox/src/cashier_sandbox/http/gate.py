@@ -1,0 +1,92 @@
+"""What every request crosses: outage, caller, refusals, the unexpected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+
+import structlog
+from aiohttp import web
+
+from cashier_sandbox.domain.conditions import OutageMode
+from cashier_sandbox.flows.desk import Desk
+from cashier_sandbox.flows.refusals import Code, ConnectionCut, Refused
+from cashier_sandbox.http.answers import refusal
+
+_log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# What a payer's browser or a health check asks without a key.
+_OPEN = ("/health", "/challenges/")
+BODY_TOO_LARGE = "the body is too large; the limit is 16 KiB"
+
+
+def gate(secret: str, desk: Desk | None = None) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the middleware of an API whose callers present `secret` as a bearer token."""
+    expected = f"Bearer {secret}".encode()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if desk and desk.conditions.outage:
+                await _stand_outage(desk, desk.conditions.outage)
+            _authenticate(request, expected)
+            response = await handler(request)
+            if desk and desk.conditions.outage in {OutageMode.LOST_ANSWER, OutageMode.HANG}:
+                return _cut(request)
+            return response
+        except Refused as refused:
+            return refusal(refused)
+        except ConnectionCut:
+            return _cut(request)
+        except web.HTTPException as error:
+            return refusal(_translated(request, error))
+        except Exception:
+            _log.exception("request.broke", method=request.method, route=_route(request))
+            return refusal(
+                Refused(Code.INTERNAL_ERROR, "the sandbox itself broke; its log says where")
+            )
+
+    return middleware
+
+
+async def _stand_outage(desk: Desk, mode: OutageMode) -> None:
+    if mode is OutageMode.HTTP_503:
+        raise Refused(Code.SERVICE_UNAVAILABLE, "the processor is not available; nothing was done")
+    if mode is OutageMode.HANG:
+        await desk.outage_over.wait()
+        raise ConnectionCut
+    if mode is OutageMode.REFUSE:
+        raise ConnectionCut
+
+
+def _authenticate(request: web.Request, expected: bytes) -> None:
+    if request.path.startswith(_OPEN):
+        return
+    given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+    if not compare_digest(given, expected):
+        raise Refused(
+            Code.UNAUTHENTICATED,
+            "send the header Authorization: Bearer <key> with the key of this port's account",
+        )
+
+
+def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)  # nobody receives it
+
+
+def _translated(request: web.Request, error: web.HTTPException) -> Refused:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return Refused(Code.BODY_TOO_LARGE, BODY_TOO_LARGE)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return Refused(Code.METHOD_NOT_ALLOWED, f"{request.method} is not for here; use {allowed}")
+    if isinstance(error, web.HTTPNotFound):
+        return Refused(Code.NOT_FOUND, "there is no such path; README.md lists all")
+    return Refused(Code.INVALID_REQUEST, f"the request cannot be read: {error.reason}", "body")
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "(none)"

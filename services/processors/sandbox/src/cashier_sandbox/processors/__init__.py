@@ -1,0 +1,1 @@
+"""One folder per imitated HTTP API; each translates to the same flows and the same ledger."""

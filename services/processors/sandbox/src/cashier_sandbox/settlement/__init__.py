@@ -1,0 +1,1 @@
+"""Settlement files, one module per real format."""

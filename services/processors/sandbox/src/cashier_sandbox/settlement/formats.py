@@ -1,0 +1,74 @@
+"""Real settlement formats by name; an account chooses one."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cashier_sandbox.settlement.batch import Batch
+
+# Stripe makes funds available after this many days in most countries.
+STRIPE_AVAILABLE_DAYS = 2
+
+STRIPE_COLUMNS = (
+    "id",
+    "amount",
+    "available_on",
+    "connected_account_id",
+    "created",
+    "currency",
+    "description",
+    "exchange_rate",
+    "fee",
+    "net",
+    "source",
+    "status",
+    "type",
+    "payout_id",
+)
+
+
+def stripe_balance_transactions(batch: Batch) -> bytes:
+    """Return Stripe's balance-transaction export: minor units, lower-case currencies, UTC."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(STRIPE_COLUMNS)
+    for row in batch.rows:
+        created = datetime.fromisoformat(row.at)
+        available = (created + timedelta(days=STRIPE_AVAILABLE_DAYS)).date()
+        writer.writerow(
+            (
+                row.id,
+                row.amount,
+                f"{available} 00:00:00",
+                "",
+                f"{created:%Y-%m-%d %H:%M:%S}",
+                row.currency.lower(),
+                row.description,
+                "",
+                row.fee,
+                row.net,
+                row.source,
+                "available",
+                row.type,
+                row.payout,
+            )
+        )
+    return file.getvalue().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a batch becomes a file."""
+
+    suffix: str
+    content_type: str
+    write: Callable[[Batch], bytes]
+
+
+FORMATS: dict[str, Format] = {
+    "stripe_balance_transactions": Format("csv", "text/csv", stripe_balance_transactions),
+}
