@@ -59,7 +59,7 @@ GRANTS = (
         ),
     ),
     # The supervisor asks the servers whether they are ready, and nothing else.
-    Grant(service_uri("mesh"), (), ()),
+    Grant(service_uri("mesh"), EVERY_MERCHANT, ()),
     Grant(client_uri("checkout"), MERCHANTS, (PAYMENTS, CRYPTO)),
     Grant(
         client_uri("demo"),

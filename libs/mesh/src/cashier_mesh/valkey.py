@@ -37,10 +37,11 @@ class EmbeddedValkey:
     What it holds are hints, so a crash may lose the last second. `port=0` picks a free one.
     """
 
-    def __init__(self, data_dir: Path, port: int = 0) -> None:
+    def __init__(self, data_dir: Path, port: int = 0, *, log: Path | None = None) -> None:
+        self.name = "valkey"
         self.home = data_dir.absolute()
         self.port = port
-        self.log = self.home / "valkey.log"
+        self.log = log or self.home / "valkey.log"
         self.process: Process | None = None
         self._wanted_port = port
 
