@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from cashier_common.db.engine import Database
+from cashier_common.db.migrate import run_migrations
 from cashier_mesh.databases import ServiceDatabase
 from cashier_mesh.postgres import EmbeddedPostgres, temporary_postgres
 
@@ -53,3 +54,10 @@ async def db(empty_database: ServiceDatabase) -> AsyncIterator[Database]:
     database = await Database.connect(empty_database.app_url, name="test")
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def sample_database(empty_database: ServiceDatabase) -> ServiceDatabase:
+    """A database with the sample service's tables: audit, requests, wallets."""
+    await run_migrations("tests.support.sample_service", empty_database.owner_url)
+    return empty_database

@@ -102,7 +102,7 @@ ROWS = sa.select(sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), sa.l
     ("statement", "one"),
     [
         (insert(things).on_conflict_do_nothing(), True),
-        (insert(things).values([{"state": "A"}, {"state": "B"}]), False),
+        (insert(things).values([{"id": 1, "state": "A"}, {"id": 2, "state": "B"}]), False),
         (insert(things).from_select(["id", "state"], ROWS), False),
         (sa.update(things).where(things.c.id == KEY, things.c.tries > 1).values(tries=2), True),
         (sa.update(things).where(sa.or_(things.c.id == KEY, things.c.tries == 1)), False),

@@ -146,15 +146,16 @@ def _defaults(
         name: done.binds[name].effective_value for name in names if not done.binds[name].required
     }
     computed: dict[str, Callable[[], Any]] = {}
-    for column in (*done.insert_prefetch, *done.update_prefetch):
-        maker = column.default if column in done.insert_prefetch else column.onupdate
-        if maker is None or column.key not in defaults:
+    makers = [(column.key, column.default) for column in done.insert_prefetch]
+    makers += [(column.key, column.onupdate) for column in done.update_prefetch]
+    for name, maker in makers:
+        if maker is None or name not in defaults:
             continue
         if maker.is_scalar:
-            defaults[column.key] = maker.arg  # type: ignore[attr-defined]
+            defaults[name] = maker.arg  # type: ignore[attr-defined]
         elif maker.is_callable:
-            del defaults[column.key]
-            computed[column.key] = _without_context(maker.arg)  # type: ignore[attr-defined]
+            del defaults[name]
+            computed[name] = _without_context(maker.arg)  # type: ignore[attr-defined]
     return defaults, computed
 
 
