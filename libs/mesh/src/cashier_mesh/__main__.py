@@ -63,8 +63,8 @@ def up(
         mesh = Mesh(config, tell=_tell)
         stopped = _stop_on_signals(mesh.cancel)
         stream = Stream(mesh.logs, console)
+        mesh.start()
         try:
-            mesh.start()
             _welcome(mesh)
             if not quiet:
                 stream.begin()
@@ -104,7 +104,9 @@ class _said_plainly:  # noqa: N801 - reads as a sentence where it is used
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, MeshError):
-            Console(stderr=True, highlight=False).print(f"[red]mesh:[/] {escape(str(error))}")
+            Console(stderr=True, highlight=False).print(
+                f"[red]mesh:[/] {escape(str(error))}", soft_wrap=True
+            )
             sys.exit(1)
 
 

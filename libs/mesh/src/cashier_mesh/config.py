@@ -49,7 +49,8 @@ class MeshConfig:
     """How to run the mesh; `base_port=0` looks for a free block, as tests do.
 
     `extra_env` has keys `router` (all its processes) or `router/work` (one role). A server that
-    the environment names (`database_url` of an administrator, `redis_url`) replaces the embedded one.
+    the environment names (`database_url` of an administrator, `redis_url`) replaces an embedded
+    one.
     """
 
     project_dir: Path = PROJECT_DIR

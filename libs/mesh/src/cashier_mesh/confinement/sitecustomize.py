@@ -7,6 +7,7 @@ data in one world-known file in /tmp, where two users, or two meshes, would over
 # ruff: noqa: ANN401, INP001, PTH118 - wraps functions of any shape, for a program of any shape
 
 import builtins
+import io
 import os
 import socket
 from typing import Any
@@ -15,6 +16,19 @@ _bind, _open = socket.socket.bind, builtins.open
 # A socket of both families, bound to this, takes IPv4 connections to 127.0.0.1 and no others.
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::ffff:127.0.0.1"}  # noqa: S104
 SHARED = "/tmp/"  # noqa: S108
+
+
+class _WholeOrNothing(io.FileIO):
+    """Replaces a file when it is closed: a killed program must find its data again."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}.new", "w")
+        self._path = path
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.replace(f"{self._path}.new", self._path)  # noqa: PTH105
 
 
 def _bind_to_loopback(self: socket.socket, address: Any) -> None:
@@ -26,6 +40,8 @@ def _bind_to_loopback(self: socket.socket, address: Any) -> None:
 def _open_in_own_folder(file: Any, *arguments: Any, **options: Any) -> Any:
     if isinstance(file, str) and file.startswith(SHARED):
         file = os.path.join(os.environ["TMPDIR"], file.removeprefix(SHARED))
+        if "wb" in arguments:
+            return io.BufferedWriter(_WholeOrNothing(file))
     return _open(file, *arguments, **options)
 
 
