@@ -1,0 +1,150 @@
+"""Every deployable starts the same way: `serve`, `work` or `migrate`, with errors told in one place."""
+
+import asyncio
+import contextlib
+import importlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+import typer
+import uvloop
+
+from cashier_common.errors import Refusal
+from cashier_common.logs import configure_logging
+from cashier_common.rpc.server import MeshServer, Readiness, Registration
+from cashier_common.settings import ServiceSettings, SettingsRefused, load
+from cashier_common.telemetry import configure_tracing
+
+if TYPE_CHECKING:
+    from cashier_common.worker import Worker
+
+EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h: a restart alone will not help
+LOG = structlog.stdlib.get_logger("cashier.service")
+
+
+class Role(StrEnum):
+    SERVE = "serve"
+    WORK = "work"
+
+
+async def _nothing() -> None:
+    """What an application without resources does when it stops."""
+
+
+@dataclass(frozen=True)
+class App:
+    """What a service's composition root hands over: the parts that `serve` and `work` run.
+
+    `limits` are the request fields with a limit of their own; `on_stop` closes what `build` opened.
+    """
+
+    domain: str
+    services: Sequence[Registration] = ()
+    workers: "Sequence[Worker]" = ()
+    readiness: Readiness | None = None
+    on_stop: Callable[[], Awaitable[None]] = _nothing
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+Build: TypeAlias = Callable[[Any, Role], Awaitable[App]]
+
+
+def cli(
+    name: str, build: Build, *, settings: type[ServiceSettings] = ServiceSettings
+) -> typer.Typer:
+    """The command line of `python -m cashier_<name>`; `build(settings, role)` makes the application."""
+    commands = typer.Typer(
+        name=f"cashier_{name}",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @commands.command()
+    def serve() -> None:
+        """Serve the gRPC API until SIGTERM."""
+        _run(name, settings, build, Role.SERVE)
+
+    @commands.command()
+    def work() -> None:
+        """Run the background workers until SIGTERM."""
+        _run(name, settings, build, Role.WORK)
+
+    @commands.command()
+    def migrate() -> None:
+        """Bring the service's database to this version's schema."""
+        with _sentences():
+            loaded = load(settings)
+            configure_logging(loaded, name)
+            url = loaded.need("database_owner_url")
+            migrations = importlib.import_module("cashier_common.db.migrate")
+            migrations.run_migrations(f"cashier_{name}", url)
+
+    @commands.command("settings")
+    def show_settings() -> None:
+        """Print the table of settings."""
+        typer.echo(settings.describe())
+
+    return commands
+
+
+async def run(app: App, settings: ServiceSettings, role: Role, stop: asyncio.Event) -> None:
+    """Run one role of an application until `stop` is set, then let what is under way finish."""
+    try:
+        if role is Role.SERVE:
+            await _serve(app, settings, stop)
+        else:
+            worker = importlib.import_module("cashier_common.worker")
+            await worker.run_workers(app.workers, stop)
+    finally:
+        await app.on_stop()
+
+
+async def _serve(app: App, settings: ServiceSettings, stop: asyncio.Event) -> None:
+    server = MeshServer(
+        settings,
+        domain=app.domain,
+        services=app.services,
+        readiness=app.readiness,
+        limits=app.limits,
+    )
+    await server.start()
+    await stop.wait()
+    LOG.info("stopping")
+    await server.stop()
+
+
+def _run(name: str, kind: type[ServiceSettings], build: Build, role: Role) -> None:
+    with _sentences():
+        settings = load(kind)
+        configure_logging(settings, name)
+        provider = configure_tracing(settings, name)
+        try:
+            uvloop.run(_live(settings, build, role))
+        finally:
+            if provider is not None:
+                provider.shutdown()
+
+
+async def _live(settings: ServiceSettings, build: Build, role: Role) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await build(settings, role)
+    await run(app, settings, role, stop)
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """A start that is refused ends with a sentence per line instead of a stack."""
+    try:
+        yield
+    except (SettingsRefused, Refusal) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(EXIT_REFUSED) from None
