@@ -145,7 +145,7 @@ class DevelopmentAuthority:
 
 
 def _builder(name: str, lifetime: dt.timedelta) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
+    now = _now()
     return (
         x509.CertificateBuilder()
         .subject_name(_subject(name))
@@ -194,4 +194,8 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def _lasts(certificate: x509.Certificate, at_least: dt.timedelta) -> bool:
-    return certificate.not_valid_after_utc - dt.datetime.now(dt.UTC) > at_least
+    return certificate.not_valid_after_utc - _now() > at_least
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -69,7 +69,7 @@ class MeshConfig:
     redis_url: str = field(default_factory=_named("CASHIER_REDIS_URL"), repr=False)
 
     def __post_init__(self) -> None:
-        known = {service.name for service in SERVICES}
+        known = [service.name for service in SERVICES]
         for name in (
             *self.services,
             *self.replicas,
