@@ -1,0 +1,1 @@
+"""Pure rules: what is booked, what should settle, what agrees and what does not."""

@@ -1,0 +1,1 @@
+"""One module per statement format: bytes in, lines and rejected rows out."""

@@ -1,0 +1,1 @@
+"""Loops: the feed, unfinished runs, the sealer."""
