@@ -71,4 +71,5 @@ class App:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # isoformat takes a tenth of the time of strftime.
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -118,7 +118,7 @@ async def post_resolve(branch: Branch, request: web.Request) -> web.Response:
 async def post_external_refund(branch: Branch, request: web.Request) -> web.Response:
     """`POST /control/charges/{id}/external_refund`."""
     fields = Fields(await json_body(request))
-    amount = fields.integer("amount", least=1, most=AMOUNT_MAX_MINOR, default=None)
+    amount = fields.integer_if_any("amount", least=1, most=AMOUNT_MAX_MINOR)
     fields.end()
     name = request.match_info["id"]
     refund = refund_externally(branch.holder(name), name, amount=amount)
@@ -128,7 +128,7 @@ async def post_external_refund(branch: Branch, request: web.Request) -> web.Resp
 async def post_chargeback(branch: Branch, request: web.Request) -> web.Response:
     """`POST /control/charges/{id}/chargeback`."""
     fields = Fields(await json_body(request))
-    amount = fields.integer("amount", least=1, most=AMOUNT_MAX_MINOR, default=None)
+    amount = fields.integer_if_any("amount", least=1, most=AMOUNT_MAX_MINOR)
     reason = fields.text("reason", most=KEY_MAX_CHARS, default="fraudulent")
     fields.end()
     name = request.match_info["id"]

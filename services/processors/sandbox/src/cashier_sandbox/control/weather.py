@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from aiohttp import web
 
 from cashier_sandbox.control.branch import Branch
@@ -61,7 +58,7 @@ async def put_latency(branch: Branch, request: web.Request) -> web.Response:
     kind = LatencyKind(fields.choice("kind", list(LatencyKind)))
     numbers = [fields.integer(name, least=1, most=LATENCY_MAX_MS) for name in _NAMES[kind]]
     fields.end()
-    if len(numbers) == 2 and numbers[0] > numbers[1]:
+    if numbers != sorted(numbers):
         low, high = _NAMES[kind]
         raise invalid(high, f"{high} must not be below {low}")
     for counter in branch.chosen(request.match_info["account"]):
@@ -111,7 +108,7 @@ async def reset(branch: Branch, request: web.Request) -> web.Response:
     return answer({"reset": True, "ledger": ledger})
 
 
-def _rule(place: int, row: Any) -> Rule:
+def _rule(place: int, row: object) -> Rule:
     where = f"rules[{place}]"
     if not isinstance(row, dict):
         raise invalid(where, f"{where} must be an object")
@@ -121,11 +118,11 @@ def _rule(place: int, row: Any) -> Rule:
     rule_token = fields.text("token", most=TOKEN_MAX_CHARS, default="") or None
     currency = fields.text("currency", most=10, default="") or None
     amounts = [
-        fields.integer(bound, least=0, most=AMOUNT_MAX_MINOR, default=None)
+        fields.integer_if_any(bound, least=0, most=AMOUNT_MAX_MINOR)
         for bound in ("amount_min", "amount_max")
     ]
-    ppm = fields.integer("probability_ppm", least=0, most=MILLION_PPM, default=None)
-    times = fields.integer("times", least=1, most=TIMES_MAX, default=None)
+    ppm = fields.integer_if_any("probability_ppm", least=0, most=MILLION_PPM)
+    times = fields.integer_if_any("times", least=1, most=TIMES_MAX)
     fields.end()
     behaviour = behaviour_named(name)
     if behaviour is None:
@@ -152,6 +149,6 @@ def _seconds(fields: Fields, name: str) -> float | None:
     value = fields.take(name, None)
     if value is None:
         return None
-    if type(value) not in {int, float} or not math.isfinite(value) or not 0 < value <= WINDOW_MAX_S:
-        raise invalid(name, f"{name} must be a number of seconds above 0, at most {WINDOW_MAX_S}")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float) and 0 < value <= WINDOW_MAX_S:
+        return float(value)
+    raise invalid(name, f"{name} must be a number of seconds above 0, at most {WINDOW_MAX_S}")

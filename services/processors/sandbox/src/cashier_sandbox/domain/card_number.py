@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# 13–19 digits with separators between them, beginning like a card scheme (2–6).
+# 13 to 19 digits with separators between them, beginning like a card scheme (2 to 6).
 _CANDIDATE = re.compile(r"(?<!\d)[2-6](?:[ .\-_/]?\d){12,18}(?!\d)")
 _LENGTH_MIN_DIGITS = 13
 
@@ -20,5 +20,5 @@ def has_card_number(text: str) -> bool:
 
 def _luhn(text: str) -> bool:
     digits = [int(letter) for letter in reversed(text) if letter.isdigit()]
-    doubled = (digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2])
+    doubled = (sum(divmod(digit * 2, 10)) for digit in digits[1::2])
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An entry before it has a place and a time; `moved` and `fee` in minor units, `moved` signed."""
+    """An entry before it has a place and a time; `moved` (signed) and `fee` in minor units."""
 
     account: str
     kind: Kind

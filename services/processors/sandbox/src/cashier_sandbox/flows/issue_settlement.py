@@ -24,8 +24,11 @@ class Files(Protocol):
 def issue_settlement(
     desk: Desk, mistakes: Mistakes, files: Files, *, seed: int, now: Callable[[], str]
 ) -> Entry:
-    """Cover what moved since the last file. A crash before the entry leaves a file that the
-    next settlement, which has the same name, replaces."""
+    """Cover what moved since the last file.
+
+    A crash before the entry leaves a file that the next settlement, which has the same name,
+    replaces.
+    """
     book, account = desk.book, desk.account
     movements = book.movements[book.settled_count :]
     if not movements:

@@ -22,9 +22,6 @@ class Port(Protocol):
     async def refuse(self) -> None:
         """Close the port and every open connection."""
 
-    def cut_all(self) -> None:
-        """Reset every open connection."""
-
 
 class Outages:
     """The windows of one account; a window that begins ends the one before."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from aiohttp import web
 
@@ -29,7 +27,9 @@ STATUS: dict[Code, int] = {
 RETRY_AFTER_S = 1
 
 
-def answer(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def answer(
+    body: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
     """Return a JSON answer."""
     return web.Response(
         body=orjson.dumps(body),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -22,7 +23,8 @@ KEY_MAX_CHARS = 64
 PAGE_MAX_ITEMS = 100
 PAGE_DEFAULT_ITEMS = 50
 IDEMPOTENCY_KEY = "Idempotency-Key"
-_ABSENT: Any = object()
+_ABSENT = object()
+_NUMBER = re.compile("[0-9]{1,15}")
 
 
 class Fields:
@@ -31,36 +33,34 @@ class Fields:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._left = dict(values)
 
-    def take(self, name: str, default: Any = _ABSENT) -> Any:
+    def take(self, name: str, default: object = _ABSENT) -> object:
         """Return a raw value; refused when it is absent and has no default."""
         value = self._left.pop(name, default)
         if value is _ABSENT:
             raise invalid(name, f"{name} is required")
         return value
 
-    def text(self, name: str, *, most: int, default: Any = _ABSENT) -> str:
-        """Return 1 … `most` printable characters without a card number."""
-        value = self.take(name, default)
-        if value is default:
-            return str(value)
-        checked_text(name, value, most=most)
-        return str(value)
+    def text(self, name: str, *, most: int, default: str | None = None) -> str:
+        """Return 1 … `most` printable characters without a card number; None is no default."""
+        if default is not None and name not in self._left:
+            return default
+        return checked_text(name, self.take(name), most=most)
 
-    def integer(self, name: str, *, least: int, most: int, default: Any = _ABSENT) -> Any:
-        """Return an integer in the range (or the default): never a bool, never a float."""
-        value = self.take(name, default)
-        if value is default:
-            return value
+    def integer(self, name: str, *, least: int, most: int, default: int | None = None) -> int:
+        """Return an integer in the range: never a bool, never a float."""
+        value = self.take(name, _ABSENT if default is None else default)
         if type(value) is not int or not least <= value <= most:
             raise invalid(name, f"{name} must be an integer from {least} to {most}")
         return value
 
-    def number(self, name: str, *, default: Any = _ABSENT) -> int:
+    def integer_if_any(self, name: str, *, least: int, most: int) -> int | None:
+        """Return an integer in the range, None where the field is absent."""
+        return self.integer(name, least=least, most=most) if name in self._left else None
+
+    def number(self, name: str, *, default: int) -> int:
         """Return a non-negative integer that arrived as text, as in a query."""
-        value = self.take(name, default)
-        if value is default:
-            return int(value)
-        if not (isinstance(value, str) and value.isascii() and value.isdigit()) or len(value) > 15:
+        value = self.take(name, str(default))
+        if not isinstance(value, str) or not _NUMBER.fullmatch(value):
             raise invalid(name, f"{name} must be a number without sign, at most 15 digits")
         return int(value)
 
@@ -71,12 +71,14 @@ class Fields:
             raise invalid(name, f"{name} must be true or false")
         return value
 
-    def choice(self, name: str, options: Collection[str], default: Any = _ABSENT) -> str:
-        """Return one of the options."""
-        value = self.take(name, default)
-        if value is not default and (not isinstance(value, str) or value not in options):
+    def choice(self, name: str, options: Collection[str], default: str | None = None) -> str:
+        """Return one of the options; None is no default."""
+        if default is not None and name not in self._left:
+            return default
+        value = self.take(name)
+        if not isinstance(value, str) or value not in options:
             raise invalid(name, f"{name} must be one of {', '.join(sorted(options))}")
-        return str(value)
+        return value
 
     def pairs(self, name: str) -> dict[str, str]:
         """Return an object of strings, empty by default."""
@@ -94,18 +96,20 @@ class Fields:
         """Refuse what nobody took."""
         if self._left:
             name = min(self._left)
-            shown = name if name.isprintable() and len(name) <= KEY_MAX_CHARS else "(unprintable)"
+            speakable = name.isprintable() and len(name) <= KEY_MAX_CHARS
+            shown = name if speakable and not has_card_number(name) else "(a field)"
             raise invalid(shown, f"{shown} is not a field of this request")
 
 
-def checked_text(name: str, value: object, *, most: int, least: int = 1) -> None:
-    """Refuse what is not a string of that length, printable and free of card numbers."""
+def checked_text(name: str, value: object, *, most: int, least: int = 1) -> str:
+    """Return a string of that length, printable and free of card numbers; refuse all else."""
     if not isinstance(value, str) or not least <= len(value) <= most:
         raise invalid(name, f"{name} must be a string of {least} to {most} characters")
     if not value.isprintable():
         raise invalid(name, f"{name} must not contain control characters")
     if has_card_number(value):
         raise invalid(name, f"{name} contains a card number; send a token instead")
+    return value
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

@@ -24,27 +24,30 @@ def gate(secret: str, desk: Desk | None = None) -> Callable[..., Awaitable[web.S
     """Return the middleware of an API whose callers present `secret` as a bearer token."""
     expected = f"Bearer {secret}".encode()
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if desk and desk.conditions.outage:
                 await _stand_outage(desk, desk.conditions.outage)
             _authenticate(request, expected)
-            response = await handler(request)
-            if desk and desk.conditions.outage in {OutageMode.LOST_ANSWER, OutageMode.HANG}:
-                return _cut(request)
-            return response
+            return await handler(request)
         except Refused as refused:
             return refusal(refused)
-        except ConnectionCut:
-            return _cut(request)
         except web.HTTPException as error:
             return refusal(_translated(request, error))
-        except Exception:
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await respond(request, handler)
+        except ConnectionCut:
+            return _cut(request)
+        except Exception:  # noqa: BLE001  whatever breaks, the caller gets the documented answer
             _log.exception("request.broke", method=request.method, route=_route(request))
-            return refusal(
+            response = refusal(
                 Refused(Code.INTERNAL_ERROR, "the sandbox itself broke; its log says where")
             )
+        away = desk and desk.conditions.outage in {OutageMode.LOST_ANSWER, OutageMode.HANG}
+        return _cut(request) if away else response
 
     return middleware
 

@@ -66,7 +66,7 @@ class Listener:
         self.cut_all()
 
     def cut_all(self) -> None:
-        """Reset every open connection."""
+        """Close every open connection at once, answered or not."""
         server = self._runner.server
         for connection in list(server.connections) if server else []:
             if connection.transport is not None:
@@ -82,7 +82,7 @@ class Listener:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setblocking(False)
+        bound.settimeout(0)
         try:
             bound.bind((self._host, self.port))
         except OSError as error:

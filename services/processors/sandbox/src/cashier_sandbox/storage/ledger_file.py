@@ -34,12 +34,10 @@ class LedgerFile:
     def read(self) -> list[Entry]:
         """Return all entries; LedgerDamaged where a line other than a torn last one is not one."""
         content = self._path.read_bytes()
-        whole, _, torn = content.rpartition(b"\n")
+        *lines, torn = content.split(b"\n")
         if torn:
-            kept = len(content) - len(torn)
-            os.ftruncate(self._file, kept)
+            os.ftruncate(self._file, len(content) - len(torn))
             _log.warning("ledger.torn_line_cut", path=str(self._path), bytes=len(torn))
-        lines = whole.split(b"\n") if whole else []
         return [self._entry(line, number) for number, line in enumerate(lines, start=1)]
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -47,8 +45,7 @@ class LedgerFile:
         line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
         end = os.fstat(self._file).st_size
         try:
-            if os.write(self._file, line) != len(line):
-                raise OSError(f"the disk took a part of a line of {self._path}")
+            _write_whole(self._file, line)
             if self._fsync:
                 os.fsync(self._file)
         except OSError:
@@ -78,3 +75,8 @@ class LedgerFile:
                 "move the file away to start with an empty ledger"
             )
         return entry
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    if os.write(file, line) != len(line):
+        raise OSError("the disk took only a part of a ledger line")

@@ -59,7 +59,7 @@ async def post_capture(desk: Desk, request: web.Request) -> web.Response:
     """`POST /v1/charges/{id}/capture`."""
     key, body = idempotency_key(request), await json_body(request)
     charge, fields = _charge(desk, request.match_info["id"]), Fields(body)
-    amount = _amount(fields, default=None)
+    amount = _part(fields)
     reference = _reference(fields, default="")
     final = fields.flag("final", default=False)
     fields.end()
@@ -85,7 +85,7 @@ async def post_refund(desk: Desk, request: web.Request) -> web.Response:
     key, body = idempotency_key(request), await json_body(request)
     fields = Fields(body)
     charge_id = fields.text("charge", most=TOKEN_MAX_CHARS)
-    amount = _amount(fields, default=None)
+    amount = _part(fields)
     wish = Wish(reference=_reference(fields), metadata=fields.pairs("metadata"))
     fields.end()
     charge = _charge(desk, charge_id)
@@ -139,12 +139,16 @@ def _charge(desk: Desk, name: str) -> Charge:
     return charge
 
 
-def _amount(fields: Fields, **default: None) -> Any:
-    return fields.integer("amount", least=1, most=AMOUNT_MAX_MINOR, **default)
+def _amount(fields: Fields) -> int:
+    return fields.integer("amount", least=1, most=AMOUNT_MAX_MINOR)
 
 
-def _reference(fields: Fields, **default: str) -> str:
-    return fields.text("reference", most=REFERENCE_MAX_CHARS, **default)
+def _part(fields: Fields) -> int | None:
+    return fields.integer_if_any("amount", least=1, most=AMOUNT_MAX_MINOR)
+
+
+def _reference(fields: Fields, default: str | None = None) -> str:
+    return fields.text("reference", most=REFERENCE_MAX_CHARS, default=default)
 
 
 def _token(fields: Fields, name: str) -> str:
