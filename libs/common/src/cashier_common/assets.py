@@ -41,8 +41,9 @@ _CRYPTO = {
 }
 # ISO 4217 entries that are not money of account: funds, metals, test and "no currency" codes.
 _NOT_MONEY = frozenset(
-    "XAG XAU XPD XPT XBA XBB XBC XBD XDR XSU XTS XUA XXX BOV CHE CHW CLF COU MXV USN UYI UYW".split()
-)
+    ["XAG", "XAU", "XPD", "XPT", "XBA", "XBB", "XBC", "XBD", "XDR", "XSU", "XTS", "XUA", "XXX",
+     "BOV", "CHE", "CHW", "CLF", "COU", "MXV", "USN", "UYI", "UYW"]
+)  # fmt: skip
 
 
 class UnknownAssetError(ValueError):
@@ -91,7 +92,7 @@ def to_decimal(money: Money) -> str:
 
 
 def from_decimal(text: str, code: str) -> Money:
-    """The amount that a major-unit text means; refuses what is not an exact count of minor units."""
+    """The amount that a major-unit text means; refuses what is no exact count of minor units."""
     exponent = asset(code).exponent
     try:
         minor = Decimal(text).scaleb(exponent)

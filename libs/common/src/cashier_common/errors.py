@@ -1,6 +1,6 @@
 """Refusals: what a service says when it will not do something, with the facts as data.
 
-A refusal knows nothing of gRPC; `cashier_common.rpc.status` is the only place that turns one into a status.
+A refusal knows nothing of gRPC; only `cashier_common.rpc.status` turns one into a status.
 """
 
 from dataclasses import dataclass, fields
@@ -25,7 +25,7 @@ class Kind(StrEnum):
     INTERNAL = "internal"
 
 
-class Refusal(Exception):  # noqa: N818 - the word of the architecture page
+class Refusal(Exception):
     """The parent of every refusal: subclasses are dataclasses whose fields are the facts.
 
     `reason` is a name of `cashier.common.v1.Reason` without its prefix; `text` is a sentence with
@@ -93,7 +93,10 @@ class IdempotencyKeyMissing(Refusal):
 
     kind = Kind.INVALID
     reason = "IDEMPOTENCY_KEY_MISSING"
-    text = "call metadata idempotency-key is {problem}: {method} needs 16 to 128 visible ASCII characters"
+    text = (
+        "call metadata idempotency-key is {problem}: "
+        "{method} needs 16 to 128 visible ASCII characters"
+    )
     method: str
     problem: str
 
@@ -148,7 +151,9 @@ class MerchantDenied(Refusal):
 
     kind = Kind.DENIED
     reason = "MERCHANT_DENIED"
-    text = "{caller} may not act for merchant {merchant}: the access policy has no rule that allows it"
+    text = (
+        "{caller} may not act for merchant {merchant}: the access policy has no rule that allows it"
+    )
     caller: str
     merchant: str
 
@@ -221,7 +226,10 @@ class StoreUnavailable(Refusal):
 
     kind = Kind.UNAVAILABLE
     reason = "STORE_UNAVAILABLE"
-    text = "the database of this service cannot be reached and nothing has happened: repeat the same call"
+    text = (
+        "the database of this service cannot be reached and nothing has happened: "
+        "repeat the same call"
+    )
     retry_after_s = 1.0
 
 
@@ -231,7 +239,9 @@ class DeadlineExceeded(Refusal):
 
     kind = Kind.DEADLINE
     reason = "DEADLINE_EXCEEDED"
-    text = "the deadline of {method} ended before an answer: ask again with the same idempotency key"
+    text = (
+        "the deadline of {method} ended before an answer: ask again with the same idempotency key"
+    )
     method: str
 
 

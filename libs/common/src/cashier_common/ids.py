@@ -24,7 +24,7 @@ def _digest(*parts: str) -> bytes:
 
 
 def payment_name(merchant: str, key: str) -> str:
-    """`payments/pay_…`, derived from merchant and idempotency key: racing duplicates are one payment."""
+    """`payments/pay_…` from merchant and idempotency key: racing duplicates are one payment."""
     return f"payments/pay_{_text(_digest(merchant, key))}"
 
 

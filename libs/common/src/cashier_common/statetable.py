@@ -1,6 +1,6 @@
 """State tables: a literal of transitions, the guarded step over it, and its picture.
 
-`python -m cashier_common.statetable cashier_router.domain.lifecycle` prints a service's LIFECYCLE.md.
+`python -m cashier_common.statetable cashier_router.domain.lifecycle` prints LIFECYCLE.md.
 """
 
 import importlib
@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from cashier_common.errors import TransitionRefused
-
 
 S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)

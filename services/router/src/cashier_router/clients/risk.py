@@ -1,0 +1,76 @@
+"""The risk service as the flows see it."""
+
+import grpc
+
+from cashier.common.v1 import customer_pb2, instrument_pb2
+from cashier.payments.v1 import payment_service_pb2
+from cashier.risk.v1 import assessment_pb2, risk_service_pb2, risk_service_pb2_grpc
+from cashier_common.errors import IdempotencyKeyReused, PeerUnavailable, Refusal
+from cashier_common.rpc.client import idempotency_key
+from cashier_common.rpc.status import refusal_reason
+from cashier_router.domain.payment import CreatePayment
+from cashier_router.domain.progress import Assessment, RiskDecision
+
+_DECISIONS = {
+    assessment_pb2.Assessment.DECISION_FRICTIONLESS: RiskDecision.FRICTIONLESS,
+    assessment_pb2.Assessment.DECISION_STEP_UP: RiskDecision.STEP_UP,
+    assessment_pb2.Assessment.DECISION_REVIEW: RiskDecision.REVIEW,
+    assessment_pb2.Assessment.DECISION_DECLINE: RiskDecision.DECLINE,
+}
+_REUSED = frozenset({"OPERATION_REUSED", "IDEMPOTENCY_KEY_REUSED"})
+
+
+class RiskClient:
+    """See `flows.ports.Risk`. Assess is idempotent by payment: no answer means nothing happened."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = risk_service_pb2_grpc.RiskServiceStub(channel)
+
+    async def assess(
+        self, command: CreatePayment, personal: object, *, timeout_s: float
+    ) -> Assessment:
+        """Risk's decision. `personal` is the request itself: only risk sees the customer's data."""
+        if not isinstance(personal, payment_service_pb2.CreatePaymentRequest):
+            raise TypeError(f"risk needs the request, got {type(personal).__name__}")
+        request = assess_request(command, personal)
+        try:
+            with idempotency_key(command.payment):
+                answer = await self._stub.Assess(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(command, error) from None
+        decision = _DECISIONS.get(answer.decision, RiskDecision.REVIEW)
+        reason = answer.reasons[0] if answer.reasons else None
+        return Assessment(
+            name=answer.name,
+            decision=decision,
+            reason=reason.code if reason else "",
+            detail=reason.detail if reason else "",
+            strict_accounts_only=answer.routing_advice.strict_accounts_only,
+        )
+
+
+def assess_request(
+    command: CreatePayment, asked: payment_service_pb2.CreatePaymentRequest
+) -> risk_service_pb2.AssessRequest:
+    """What risk is told: all but the tokens, which only rails may see."""
+    instrument = instrument_pb2.Instrument()
+    instrument.CopyFrom(asked.instrument)
+    instrument.ClearField("tokens")
+    return risk_service_pb2.AssessRequest(
+        merchant=command.merchant,
+        payment=command.payment,
+        direction=risk_service_pb2.DIRECTION_PAYMENT,
+        amount=asked.amount,
+        instrument=instrument,
+        customer=asked.customer if asked.HasField("customer") else customer_pb2.Customer(),
+        device=asked.device if asked.HasField("device") else None,
+        jurisdiction=asked.jurisdiction,
+        merchant_reference=asked.merchant_reference,
+    )
+
+
+def _refusal(command: CreatePayment, error: grpc.aio.AioRpcError) -> Refusal:
+    info = refusal_reason(error)
+    if info is not None and info.reason in _REUSED:
+        return IdempotencyKeyReused(merchant=command.merchant)
+    return PeerUnavailable(peer="risk")

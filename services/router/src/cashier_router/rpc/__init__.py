@@ -1,0 +1,1 @@
+"""Servicers and codec: proto to domain and back, nothing else."""

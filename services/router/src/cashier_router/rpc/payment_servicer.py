@@ -1,0 +1,157 @@
+"""PaymentService: requests in, payments out; everything between is a flow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_service_pb2_grpc
+from cashier_common.errors import DeadlineExceeded, FieldInvalid, NotServed, ResourceNotFound
+from cashier_common.rpc.call import Call, current_call
+from cashier_common.rpc.paging import Pager
+from cashier_common.tasks import TaskGroup
+from cashier_router.domain.payment import CreatePayment as Command
+from cashier_router.domain.payment import Payment
+from cashier_router.flows.create_payment import Created, create_payment
+from cashier_router.flows.ports import Actor, World
+from cashier_router.rpc.command_codec import to_command
+from cashier_router.rpc.payment_codec import PAYMENT_STATES, to_proto
+
+# The caller gets its answer this long before its deadline, so that the answer still arrives.
+ANSWER_RESERVE_S = 0.25
+# How often a watcher looks at its payment.
+WATCH_PERIOD_S = 0.2
+_STATES = {int(number): state for state, number in PAYMENT_STATES.items()}
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
+    """Serves the applications."""
+
+    def __init__(self, world: World, pager: Pager, tasks: TaskGroup) -> None:
+        self._world = world
+        self._pager = pager
+        self._tasks = tasks
+
+    async def CreatePayment(
+        self, request: payment_service_pb2.CreatePaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Screens, routes and executes a payment exactly once."""
+        call = current_call()
+        command = to_command(request, call.idempotency_key or "")
+        actor = Actor(call.caller, call.traceparent)
+        ends = call.deadline.at - ANSWER_RESERVE_S
+        task = self._tasks.start(
+            create_payment(command, request, actor, self._world, caller_ends=ends)
+        )
+        done, _ = await asyncio.wait((task,), timeout=max(ends - self._world.clock.monotonic(), 0))
+        created = task.result() if done else await self._as_it_stands(command, call)
+        if created.replayed:
+            call.mark_replayed()
+        return to_proto(created.payment)
+
+    async def GetPayment(
+        self, request: payment_service_pb2.GetPaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """One payment as it stands."""
+        return to_proto(await self._payment(request.merchant, request.name))
+
+    async def ListPayments(
+        self, request: payment_service_pb2.ListPaymentsRequest, context: Context
+    ) -> payment_service_pb2.ListPaymentsResponse:
+        """A merchant's payments, newest first."""
+        states = sorted({_state(number) for number in request.states})
+        first = _time(request, "min_create_time")
+        last = _time(request, "max_create_time")
+        bound: list[str | int] = [
+            "ListPayments", request.merchant, *states, request.merchant_reference,
+            str(first), str(last),
+        ]  # fmt: skip
+        page = self._pager.read(
+            page_size=request.page_size, page_token=request.page_token, bound_to=bound
+        )
+        before = None
+        if page.after is not None:
+            before = (datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
+        found = await self._world.store.listed(
+            request.merchant, states=states or None,
+            merchant_reference=request.merchant_reference or None,
+            min_time=first, max_time=last, before=before, count=page.size + 1,
+        )  # fmt: skip
+        shown = found[: page.size]
+        token = ""
+        if len(found) > page.size:
+            after = (shown[-1].create_time.isoformat(), shown[-1].name)
+            token = self._pager.token(after, bound_to=bound)
+        return payment_service_pb2.ListPaymentsResponse(
+            payments=[to_proto(payment) for payment in shown], next_page_token=token
+        )
+
+    async def WatchPayment(
+        self, request: payment_service_pb2.WatchPaymentRequest, context: Context
+    ) -> AsyncIterator[payment_pb2.Payment]:
+        """The payment as it stands, and again at each change, until it rests."""
+        call = current_call()
+        version = 0
+        while True:
+            payment = await self._payment(request.merchant, request.name)
+            if payment.version != version:
+                version = payment.version
+                yield to_proto(payment)
+            if payment.is_final or call.deadline.remaining_s() < WATCH_PERIOD_S:
+                return
+            await asyncio.sleep(WATCH_PERIOD_S)
+
+    async def ConfirmPayment(self, request: object, context: Context) -> payment_pb2.Payment:
+        """Not served yet."""
+        raise NotServed(what="ConfirmPayment")
+
+    async def CapturePayment(self, request: object, context: Context) -> payment_pb2.Payment:
+        """Not served yet."""
+        raise NotServed(what="CapturePayment")
+
+    async def CancelPayment(self, request: object, context: Context) -> payment_pb2.Payment:
+        """Not served yet."""
+        raise NotServed(what="CancelPayment")
+
+    async def RefundPayment(self, request: object, context: Context) -> payment_pb2.Payment:
+        """Not served yet."""
+        raise NotServed(what="RefundPayment")
+
+    async def CreatePayout(self, request: object, context: Context) -> payment_pb2.Payment:
+        """Not served yet."""
+        raise NotServed(what="CreatePayout")
+
+    async def _as_it_stands(self, command: Command, call: Call) -> Created:
+        """What the caller gets when its time is up before the payment rests."""
+        payment = await self._world.store.payment(command.merchant, command.payment)
+        if payment is None:
+            raise DeadlineExceeded(method=call.method)
+        return Created(payment, replayed=False)
+
+    async def _payment(self, merchant: str, name: str) -> Payment:
+        payment = await self._world.store.payment(merchant, name)
+        if payment is None:
+            raise ResourceNotFound(name=name)
+        return payment
+
+
+def _state(number: int) -> str:
+    if number not in _STATES:
+        raise FieldInvalid(field="states", value=str(number), expected="states of a payment")
+    return str(_STATES[number])
+
+
+def _time(request: payment_service_pb2.ListPaymentsRequest, field: str) -> datetime | None:
+    if not request.HasField(field):  # type: ignore[arg-type]
+        return None
+    stamp: Timestamp = getattr(request, field)
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise FieldInvalid(
+            field=field, value="out of range", expected="a time between the years 1 and 9999"
+        ) from None

@@ -1,0 +1,196 @@
+"""Rows to payments and back, by hand: JSON columns are written and read here alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from cashier_common.money import Money
+from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
+from cashier_router.domain.lifecycle import OperationState, PaymentState
+from cashier_router.domain.payment import (
+    CaptureMethod,
+    Direction,
+    Failure,
+    Operation,
+    OperationKind,
+    Payment,
+    SettlementTerms,
+    Terms,
+)
+from cashier_router.domain.progress import Step
+from cashier_router.domain.routing import Candidate, Decision
+
+Row = Any  # an asyncpg.Record: by name, untyped by nature
+
+
+def as_json(value: object) -> str | None:
+    """A dataclass as JSON text; None stays None."""
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def payment_row(payment: Payment) -> dict[str, Any]:
+    """Every column of a new payment but its lease."""
+    return {
+        "merchant": payment.merchant,
+        "name": payment.name,
+        "merchant_reference": payment.merchant_reference,
+        "direction": payment.direction.value,
+        "asset": payment.amount.asset,
+        "amount": payment.amount.minor,
+        "capture_method": payment.capture_method.value,
+        "terms": as_json(payment.terms),
+        "first_state": payment.first_state.value,
+        "assessment": payment.assessment,
+        "decision": as_json(payment.decision),
+        "traceparent": payment.traceparent,
+        "create_time": payment.create_time,
+        **moving_columns(payment),
+    }
+
+
+def moving_columns(payment: Payment) -> dict[str, Any]:
+    """The columns of a payment that change over its life."""
+    return {
+        "state": payment.state.value,
+        "failure": as_json(payment.failure),
+        "authorized": payment.authorized_minor,
+        "captured": payment.captured_minor,
+        "refunded": payment.refunded_minor,
+        "disputed": payment.disputed_minor,
+        "voided": payment.voided_minor,
+        "version": payment.version,
+        "lease_epoch": payment.lease_epoch,
+        "update_time": payment.update_time,
+    }
+
+
+def operation_row(payment: Payment, operation: Operation) -> dict[str, Any]:
+    """Every column of a new operation but when to ask about it."""
+    return {
+        "merchant": payment.merchant,
+        "payment": payment.name,
+        "number": operation.number,
+        "kind": operation.kind.value,
+        "rail": operation.rail,
+        "account": operation.account,
+        "asset": operation.amount.asset,
+        "amount": operation.amount.minor,
+        "create_time": operation.create_time,
+        **moving_operation_columns(operation),
+    }
+
+
+def moving_operation_columns(operation: Operation) -> dict[str, Any]:
+    """The columns of an operation that change over its life."""
+    return {
+        "state": operation.state.value,
+        "processor_reference": operation.processor_reference,
+        "processor_code": operation.processor_code,
+        "decline_meaning": operation.decline_meaning,
+        "next_action": operation.next_action,
+        "settlement": as_json(operation.settlement),
+        "update_time": operation.update_time,
+    }
+
+
+def to_payment(row: Row, operations: Sequence[Row]) -> Payment:
+    """A payment from its row and its operations' rows in order of number."""
+    failure = row["failure"]
+    decision = row["decision"]
+    return Payment(
+        name=row["name"], merchant=row["merchant"], merchant_reference=row["merchant_reference"],
+        direction=Direction(row["direction"]), amount=Money(row["amount"], row["asset"]),
+        capture_method=CaptureMethod(row["capture_method"]), terms=_terms(row["terms"]),
+        state=PaymentState(row["state"]), first_state=PaymentState(row["first_state"]),
+        assessment=row["assessment"],
+        decision=_decision(decision) if decision else None,
+        failure=Failure(**orjson.loads(failure)) if failure else None,
+        operations=tuple(_operation(operation) for operation in operations),
+        authorized_minor=row["authorized"], captured_minor=row["captured"],
+        refunded_minor=row["refunded"], disputed_minor=row["disputed"],
+        voided_minor=row["voided"], version=row["version"], lease_epoch=row["lease_epoch"],
+        traceparent=row["traceparent"], create_time=row["create_time"],
+        update_time=row["update_time"],
+    )  # fmt: skip
+
+
+def step_payload(payment: Payment, step: Step) -> dict[str, Any]:
+    """The facts of a step: what ledgers and auditors need, and no personal data."""
+    facts: dict[str, Any] = {"payment": _payment_facts(payment), "detail": step.detail}
+    if step.operation is not None:
+        operation = payment.operation(step.operation)
+        facts["operation"] = {
+            "number": operation.number, "kind": operation.kind, "state": operation.state,
+            "rail": operation.rail, "account": operation.account,
+            "asset": operation.amount.asset, "minor": operation.amount.minor,
+            "processor_reference": operation.processor_reference,
+            "processor_code": operation.processor_code,
+            "decline_meaning": operation.decline_meaning,
+            "create_time": operation.create_time, "update_time": operation.update_time,
+        }  # fmt: skip
+        if operation.settlement is not None:
+            facts["settlement"] = operation.settlement
+    if payment.version == 1 and payment.decision is not None:
+        facts["plan"] = [candidate.account for candidate in payment.decision.plan]
+        facts["policy_version"] = payment.decision.policy_version
+    return facts
+
+
+def _payment_facts(payment: Payment) -> dict[str, Any]:
+    return {
+        "name": payment.name, "merchant": payment.merchant,
+        "merchant_reference": payment.merchant_reference, "direction": payment.direction,
+        "state": payment.state, "in_doubt": payment.in_doubt, "asset": payment.amount.asset,
+        "minor": payment.amount.minor, "authorized": payment.authorized_minor,
+        "captured": payment.captured_minor, "refunded": payment.refunded_minor,
+        "disputed": payment.disputed_minor, "voided": payment.voided_minor,
+        "method": payment.terms.instrument.method, "capture_method": payment.capture_method,
+        "assessment": payment.assessment, "failure": payment.failure,
+        "create_time": payment.create_time, "update_time": payment.update_time,
+    }  # fmt: skip
+
+
+def _operation(row: Row) -> Operation:
+    settlement = row["settlement"]
+    return Operation(
+        number=row["number"], kind=OperationKind(row["kind"]), state=OperationState(row["state"]),
+        rail=row["rail"], account=row["account"], amount=Money(row["amount"], row["asset"]),
+        create_time=row["create_time"], update_time=row["update_time"],
+        processor_reference=row["processor_reference"], processor_code=row["processor_code"],
+        decline_meaning=row["decline_meaning"], next_action=row["next_action"],
+        settlement=to_settlement(orjson.loads(settlement)) if settlement else None,
+        asks=row["asks"],
+    )  # fmt: skip
+
+
+def to_settlement(facts: Mapping[str, Any]) -> SettlementTerms:
+    """Settlement terms from their JSON."""
+    return SettlementTerms(
+        fee_schedule_version=facts["fee_schedule_version"],
+        expected_fee_minor=facts["expected_fee_minor"],
+        due_time=datetime.fromisoformat(facts["due_time"]),
+    )
+
+
+def _terms(text: str) -> Terms:
+    facts = orjson.loads(text)
+    instrument = facts.pop("instrument")
+    tokens = tuple(
+        Token(TokenScope(token["scope"]), token["account"], token["value"])
+        for token in instrument.pop("tokens")
+    )
+    method = Method(instrument.pop("method"))
+    tags = tuple(facts.pop("customer_tags"))
+    return Terms(
+        instrument=Instrument(method=method, tokens=tokens, **instrument),
+        customer_tags=tags,
+        **facts,
+    )
+
+
+def _decision(text: str) -> Decision:
+    facts = orjson.loads(text)
+    candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
+    return Decision(facts["policy_version"], candidates, facts["propensity_ppm"])

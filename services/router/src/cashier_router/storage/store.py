@@ -1,0 +1,196 @@
+"""Reads of payments, and the leases by which workers take them over."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+from sqlalchemy import (
+    ARRAY,
+    TIMESTAMP,
+    BigInteger,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from cashier_common.db.audit import CURSOR
+from cashier_common.db.engine import Database
+from cashier_common.db.requests import FIND
+from cashier_common.db.transaction import compiled
+from cashier_router.domain.payment import Operation, Payment
+from cashier_router.flows.ports import Claimed
+from cashier_router.storage.book import PaymentBook, open_book
+from cashier_router.storage.rows import Row, to_payment
+from cashier_router.storage.tables import operations, payments
+
+PAYMENT = compiled(
+    select(payments).where(
+        payments.c.merchant == bindparam("merchant"), payments.c.name == bindparam("name")
+    )
+)
+OPERATIONS = compiled(
+    select(operations)
+    .where(
+        operations.c.merchant == bindparam("merchant"),
+        operations.c.payment == func.any(bindparam("names", type_=ARRAY(Text))),
+    )
+    .order_by(operations.c.payment, operations.c.number)
+)
+# Taking a lease bumps its epoch: whatever the former owner still writes misses.
+TAKE_EXPIRED = compiled(
+    text(
+        """
+        WITH due AS (
+            SELECT merchant, name FROM payments
+            WHERE lease_until < now() ORDER BY lease_until LIMIT :count FOR UPDATE SKIP LOCKED
+        )
+        UPDATE payments p
+        SET lease_epoch = p.lease_epoch + 1,
+            lease_until = now() + make_interval(secs => :lease_s)
+        FROM due WHERE p.merchant = due.merchant AND p.name = due.name
+        RETURNING p.merchant, p.name
+        """
+    ).bindparams(bindparam("count", type_=Integer), bindparam("lease_s", type_=Integer))
+)
+# A question about a doubt changes nothing by itself, so taking one needs no epoch: pushing the due
+# time keeps other replicas away while we ask, and the payment's version guards the answer.
+TAKE_DOUBTS = compiled(
+    text(
+        """
+        WITH due AS (
+            SELECT merchant, payment, number FROM operations
+            WHERE ask_after < now() AND state = 'in_doubt'
+            ORDER BY ask_after LIMIT :count FOR UPDATE SKIP LOCKED
+        )
+        UPDATE operations o SET ask_after = now() + make_interval(secs => :lease_s)
+        FROM due WHERE o.merchant = due.merchant AND o.payment = due.payment
+            AND o.number = due.number
+        RETURNING o.merchant, o.payment AS name
+        """
+    ).bindparams(bindparam("count", type_=Integer), bindparam("lease_s", type_=Integer))
+)
+PLAN_QUESTION = compiled(
+    update(operations)
+    .where(
+        operations.c.merchant == bindparam("merchant_"),
+        operations.c.payment == bindparam("payment_"),
+        operations.c.number == bindparam("number_"),
+        operations.c.state == "in_doubt",
+    )
+    .values(
+        asks=operations.c.asks + 1,
+        ask_after=func.now()
+        + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("after_s", type_=Integer)),
+    )
+)
+
+
+def _listed() -> Select[tuple[object, ...]]:
+    states = bindparam("states", type_=ARRAY(Text))
+    reference = bindparam("merchant_reference", type_=Text)
+    after_time = bindparam("before_time", type_=TIMESTAMP(timezone=True))
+    first, last = (bindparam(n, type_=TIMESTAMP(timezone=True)) for n in ("min_time", "max_time"))
+    key = tuple_(payments.c.create_time, payments.c.name)
+    return (
+        select(payments)
+        .where(
+            payments.c.merchant == bindparam("merchant"),
+            or_(states.is_(None), payments.c.state == func.any(states)),
+            or_(reference.is_(None), payments.c.merchant_reference == reference),
+            or_(first.is_(None), payments.c.create_time >= first),
+            or_(last.is_(None), payments.c.create_time < last),
+            or_(
+                after_time.is_(None),
+                key < tuple_(after_time, bindparam("before_name", type_=Text)),
+            ),
+        )
+        .order_by(payments.c.create_time.desc(), payments.c.name.desc())
+        .limit(bindparam("count", type_=BigInteger))
+    )
+
+
+LIST = compiled(_listed())
+
+
+class PaymentStore:
+    """See `flows.ports.Store`."""
+
+    def __init__(self, database: Database, *, first_ask_s: int) -> None:
+        self._database = database
+        self._first_ask_s = first_ask_s
+
+    def begin(self) -> AbstractAsyncContextManager[PaymentBook]:
+        """A unit of work."""
+        return open_book(self._database, first_ask_s=self._first_ask_s)
+
+    async def find_key(self, merchant: str, key: str) -> Claimed | None:
+        """What the key was used for."""
+        row = await self._database.fetch_one(FIND, merchant=merchant, key=key)
+        return None if row is None else Claimed(row["resource"], bytes(row["fingerprint"]))
+
+    async def payment(self, merchant: str, name: str) -> Payment | None:
+        """One payment with its operations."""
+        row = await self._database.fetch_one(PAYMENT, merchant=merchant, name=name)
+        return None if row is None else (await self._with_operations(merchant, [row]))[0]
+
+    async def listed(
+        self,
+        merchant: str,
+        *,
+        states: list[str] | None,
+        merchant_reference: str | None,
+        min_time: datetime | None,
+        max_time: datetime | None,
+        before: tuple[datetime, str] | None,
+        count: int,
+    ) -> list[Payment]:
+        """Payments newest first; `before` is the key of the last one of the page before."""
+        rows = await self._database.fetch(
+            LIST, merchant=merchant, states=states, merchant_reference=merchant_reference,
+            min_time=min_time, max_time=max_time, before_time=before[0] if before else None,
+            before_name=before[1] if before else None, count=count,
+        )  # fmt: skip
+        return await self._with_operations(merchant, rows)
+
+    async def take_expired_leases(self, limit: int, lease_s: int) -> list[Payment]:
+        """Payments whose owner is gone, each now ours under a new lease epoch."""
+        taken = await self._database.fetch(TAKE_EXPIRED, count=limit, lease_s=lease_s)
+        return await self._loaded(taken)
+
+    async def take_due_doubts(self, limit: int, lease_s: int) -> list[Payment]:
+        """Payments with an operation in doubt that is due to be asked about."""
+        taken = await self._database.fetch(TAKE_DOUBTS, count=limit, lease_s=lease_s)
+        return await self._loaded(taken)
+
+    async def plan_question(
+        self, payment: Payment, operation: Operation, after_s: int | None
+    ) -> None:
+        """Count one question and set when the next is due; NULL seconds end them."""
+        await self._database.execute(
+            PLAN_QUESTION, merchant_=payment.merchant, payment_=payment.name,
+            number_=operation.number, after_s=after_s,
+        )  # fmt: skip
+
+    async def cursor(self, source: str, shard: int) -> int:
+        """How far a stream was applied."""
+        row = await self._database.fetch_one(CURSOR, source=source, shard=shard)
+        return 0 if row is None else int(row["position"])
+
+    async def _loaded(self, taken: list[Row]) -> list[Payment]:
+        found = [await self.payment(row["merchant"], row["name"]) for row in taken]
+        return [payment for payment in found if payment is not None]
+
+    async def _with_operations(self, merchant: str, rows: list[Row]) -> list[Payment]:
+        if not rows:
+            return []
+        names = [row["name"] for row in rows]
+        parts: dict[str, list[Row]] = {name: [] for name in names}
+        for part in await self._database.fetch(OPERATIONS, merchant=merchant, names=names):
+            parts[part["payment"]].append(part)
+        return [to_payment(row, parts[row["name"]]) for row in rows]

@@ -1,0 +1,1 @@
+"""Loops that finish what callers and crashes left behind."""

@@ -1,0 +1,28 @@
+"""Pulls what the rails learnt later, by durable cursor, and applies it in order."""
+
+from cashier_router.flows.apply_outcome import apply_outcome
+from cashier_router.flows.ports import Actor, World
+
+# A pull stays open this long and begins again, so that a stopping worker is not kept waiting.
+PULL_S = 20.0
+
+
+class OutcomePull:
+    """Follows one shard of one rail's stream."""
+
+    def __init__(self, rail: str, shard: int, world: World) -> None:
+        self._rail = rail
+        self._shard = shard
+        self._world = world
+
+    async def step(self) -> int:
+        """Apply outcomes until the pull ends; answers how many there were."""
+        seen = await self._world.store.cursor(self._rail, self._shard)
+        applied = 0
+        stream = self._world.rails.follow(self._rail, self._shard, seen, timeout_s=PULL_S)
+        async for late in stream:
+            actor = Actor(f"rail/{self._rail}/{late.source}", late.traceparent)
+            await apply_outcome(late, actor, self._world, seen=seen)
+            seen = late.position
+            applied += 1
+        return applied
