@@ -69,6 +69,11 @@ class Server:
         database, *_ = self._names(service, instance)
         _run(_execute(self.admin_url, f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'))
 
+    def close_to_strangers(self) -> None:
+        """Keep every role but the administrator out of the databases that came with the server."""
+        for database in ("postgres", "template1"):
+            _run(_execute(self.admin_url, f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"))
+
     def _names(self, service: str, instance: str) -> tuple[str, str, str]:
         for word in filter(None, (service, instance)):
             if not NAME.match(word):

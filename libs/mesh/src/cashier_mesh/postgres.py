@@ -75,6 +75,7 @@ class EmbeddedPostgres:
             if time.monotonic() > deadline:
                 raise self._process.failed("processes of an earlier server still use its data")
             time.sleep(0.1)
+        self.server().close_to_strangers()
         return self
 
     def stop(self) -> None:
