@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from cashier.common.v1 import options_pb2
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.descriptor_pool import Default as default_pool
 
+from cashier.common.v1 import options_pb2
 from tests.architecture.repository import ROOT
 
 PROTOS = ROOT / "protos"
@@ -39,7 +39,8 @@ def stubs() -> ModuleType:
     """The command beside the contracts, as a module."""
     path = PROTOS / "stubs.py"
     spec = importlib.util.spec_from_file_location("stubs", path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -104,7 +105,7 @@ def test_writing_twice_gives_the_same_bytes(stubs, protos):
 def test_a_field_without_a_comment_is_found(stubs, protos):
     change(protos, "  // How bright, in lumens.\n", "")
 
-    with pytest.raises(stubs.ContractsBroken, match="brightness_lumens.*comment"):
+    with pytest.raises(stubs.ContractsBroken, match=r"brightness_lumens.*comment"):
         stubs.lint(protos, protos / "released.binpb")
 
 
@@ -136,7 +137,9 @@ def method(name: dict[str, str]) -> MethodDescriptor:
     folder = name["service"].rpartition(".")[0].replace(".", "/")
     for contract in sorted((PROTOS / folder).glob("*_service.proto")):
         importlib.import_module(f"{folder.replace('/', '.')}.{contract.stem}_pb2")
-    return default_pool().FindServiceByName(name["service"]).methods_by_name[name["method"]]
+    return (
+        descriptor_pool.Default().FindServiceByName(name["service"]).methods_by_name[name["method"]]
+    )
 
 
 @pytest.mark.parametrize("name", retried(), ids=lambda name: "/".join(name.values()))

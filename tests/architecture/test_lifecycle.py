@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from cashier_common.statetable import StateTable, render
-
 from tests.architecture.repository import ROOT
 
 PATTERNS = ("services/*/src/*/domain/lifecycle.py", "services/*/*/src/*/domain/lifecycle.py")

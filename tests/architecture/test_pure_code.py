@@ -1,16 +1,21 @@
 """No float comes near money, and no rule asks a clock: in `domain` and `flows` of every service."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.repository import ROOT, sources
 
-# Path below `src` → why this file may hold a float. A path ends the search for all its floats, so
-# a file is listed only if nothing in it counts money.
-FLOATS_ALLOWED: dict[str, str] = {}
+# Seconds are floats everywhere in Python; the unit in the name tells them from money.
+TIME_UNIT = re.compile(r"_(s|ms|seconds)$", re.IGNORECASE)
+# Path below `src` → why it may hold floats that are not seconds; only where nothing counts money.
+FLOATS_ALLOWED = {
+    "cashier_sandbox/domain/chance.py": "the odds and latencies of an imitation processor",
+}
+WAY_OUT = "count money in minor units; if it is a time, end its name in _s"
 MONEY_MODULES = ("cashier_common/money.py", "cashier_common/assets.py")
 CLOCKS = {
     ("date", "today"),
@@ -21,15 +26,67 @@ CLOCKS = {
 
 
 def floats(source: str) -> Iterator[str]:
-    """Say where a float is written, made or true division would make one."""
-    for node in ast.walk(ast.parse(source)):
+    """Say where a float is written, named or would come of a division, unless it is seconds."""
+    tree = ast.parse(source)
+    above = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
         match node:
             case ast.Constant(value=float() as value):
-                yield f"line {node.lineno}: the float {value}"
+                finding = f"line {node.lineno}: the float {value}"
             case ast.Name(id="float"):
-                yield f"line {node.lineno}: the name float"
+                finding = f"line {node.lineno}: the name float"
             case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
-                yield f"line {node.lineno}: a true division, which gives a float"
+                finding = f"line {node.lineno}: a true division, which gives a float"
+            case _:
+                continue
+        if not is_time(node, above):
+            yield finding
+
+
+def is_time(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> bool:
+    """Whether the value is reckoned with, or goes into, what is named as a time."""
+    if beside_time(node) or beside_time(above.get(node)):
+        return True
+    inner: ast.AST | None = node
+    while inner is not None:
+        match inner:
+            case ast.keyword() | ast.arg():
+                return ends_in_time(inner.arg)
+            case ast.Assign():
+                return all(are_times(target) for target in inner.targets)
+            case ast.For(target=target) | ast.AsyncFor(target=target):
+                return are_times(target)
+            case ast.AnnAssign() | ast.AugAssign():
+                return ends_in_time(name_of(inner.target))
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return ends_in_time(inner.name)
+            case ast.stmt():
+                return False
+        inner = above.get(inner)
+    return False
+
+
+def beside_time(node: ast.AST | None) -> bool:
+    match node:
+        case ast.BinOp(left=left, right=right) | ast.Compare(left=left, comparators=[right]):
+            return ends_in_time(name_of(left)) or ends_in_time(name_of(right))
+    return False
+
+
+def are_times(target: ast.expr) -> bool:
+    each = target.elts if isinstance(target, ast.Tuple) else [target]
+    return all(ends_in_time(name_of(one)) for one in each)
+
+
+def name_of(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def ends_in_time(name: str | None) -> bool:
+    return bool(name) and TIME_UNIT.search(name or "") is not None
 
 
 def clocks(source: str) -> Iterator[str]:
@@ -54,7 +111,7 @@ def findings(root: Path = ROOT) -> list[str]:
         below = name.split("/src/")[1]
         if about_money(name):
             if below not in FLOATS_ALLOWED:
-                found += [f"{name}, {finding}" for finding in floats(source)]
+                found += [f"{name}, {finding} ({WAY_OUT})" for finding in floats(source)]
             found += [f"{name}, {finding}" for finding in clocks(source)]
     return found
 
@@ -75,14 +132,37 @@ def test_every_allowed_file_still_needs_its_exception():
 
 @pytest.mark.parametrize(
     "line",
-    ["fee = amount * 0.029", "fee = float(amount)", "half = amount / 2", "amount /= 2", "x: float"],
+    [
+        "fee = amount * 0.029",
+        "fee = float(amount)",
+        "half = amount / 2",
+        "amount /= 2",
+        "fee: float",
+        "book(amount=1.5)",
+        "book(amount * 0.029, wait_s)",
+        "total = amount * 0.029 + wait_s",
+        "FEE_RATE = 0.029",
+    ],
 )
 def test_a_float_is_found(line):
     assert 1 == len(list(floats(line)))
 
 
-@pytest.mark.parametrize("line", ["fee = amount * 29 // 1000", "isinstance(x, int)", "folder('/')"])
-def test_integers_pass(line):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fee = amount * 29 // 1000",
+        "isinstance(x, int)",
+        "SEND_BUDGET_S = 20.0",
+        "wait_s: float",
+        "sleep(delay_ms / 1000)",
+        "left = deadline_s - 0.25",
+        "FIRST_S, LAST_S = 0.02, 0.25",
+        "answer(retry_after_s=2.0)",
+        "def remaining_s() -> float: ...",
+    ],
+)
+def test_integers_and_seconds_pass(line):
     assert [] == list(floats(line))
 
 
