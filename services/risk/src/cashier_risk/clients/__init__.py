@@ -1,0 +1,1 @@
+"""Adapters to what is not PostgreSQL: the fast counters in Redis."""

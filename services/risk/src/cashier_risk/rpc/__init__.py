@@ -1,0 +1,1 @@
+"""The gRPC face of risk: protobuf to domain and back, nothing else."""

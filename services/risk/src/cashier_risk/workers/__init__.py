@@ -1,0 +1,1 @@
+"""Loops beside the calls: sealing, and filling the fast counters."""
