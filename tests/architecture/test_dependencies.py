@@ -4,6 +4,7 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.architecture.repository import ROOT, sources
 
@@ -27,10 +28,10 @@ def project(folder: str) -> dict[str, Any]:
 
 
 def members() -> list[str]:
-    return project(".")["tool"]["uv"]["workspace"]["members"]
+    return list(project(".")["tool"]["uv"]["workspace"]["members"])
 
 
-def declared(folder: str) -> dict[str, Requirement]:
+def declared(folder: str) -> dict[NormalizedName, Requirement]:
     requirements = [Requirement(line) for line in project(folder)["project"]["dependencies"]]
     return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
@@ -78,7 +79,7 @@ def distributions(name: str) -> set[str]:
     return {canonicalize_name(found) for found in installed().get(top, [top])}
 
 
-def undeclared(source: str, own: str, known: set[str]) -> list[str]:
+def undeclared(source: str, own: str, known: AbstractSet[str]) -> list[str]:
     """Say which imports no declared dependency brings."""
     return sorted(
         {
