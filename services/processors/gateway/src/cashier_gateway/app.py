@@ -1,0 +1,97 @@
+"""The composition root: every object of the gateway is made here and nowhere else."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
+from cashier_common.clock import SystemClock
+from cashier_common.db.audit import SealedStep, read_sealed
+from cashier_common.db.engine import Database
+from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
+from cashier_common.db.sealer import Sealer
+from cashier_common.service import App, Role
+from cashier_common.settings import Environment, SettingsRefused
+from cashier_common.worker import Worker
+from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
+from cashier_gateway.clients.stripe.adapter import StripeProcessor
+from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.flows.authorize import Authorize
+from cashier_gateway.flows.look_up import LookUp
+from cashier_gateway.flows.ports import Processor, Terminal
+from cashier_gateway.flows.under_way import UnderWay
+from cashier_gateway.rpc.gateway_servicer import GatewayServicer
+from cashier_gateway.settings import GatewaySettings
+from cashier_gateway.storage.accounts import load_accounts, resolve, resolve_credential
+from cashier_gateway.storage.calls import CallBook
+from cashier_gateway.workers.resume import PERIOD_S as RESUME_PERIOD_S
+from cashier_gateway.workers.resume import Resumer
+
+DOMAIN: Final = "gateway.cashier"
+SERVICE: Final = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
+    "sandbox": SandboxProcessor,
+    "stripe": StripeProcessor,
+}
+
+
+@dataclass(frozen=True)
+class SealedRecord:
+    """`flows.stream_outcomes.Record` on this service's database."""
+
+    database: Database
+
+    async def read(self, *, shard: int, after: int) -> list[SealedStep]:
+        return await read_sealed(self.database, shard=shard, after=after)
+
+
+async def build(settings: GatewaySettings, role: Role) -> App:
+    """Open what the role needs; SettingsRefused says what is missing."""
+    terminals = {
+        account.account_id: Terminal(account, _adapter(account, settings))
+        for account in load_accounts(settings.processor_accounts)
+    }
+    database = await Database.connect(settings.need("database_url"), name=f"gateway {role}")
+    book, clock, under_way = CallBook(database), SystemClock(), UnderWay()
+    servicer = GatewayServicer(
+        run_authorize=Authorize(book, terminals, under_way, clock),
+        run_look_up=LookUp(book, terminals, clock),
+        terminals=terminals,
+        record=SealedRecord(database),
+        clock=clock,
+    )
+
+    async def stop() -> None:
+        await under_way.drain()
+        for terminal in terminals.values():
+            await terminal.processor.close()
+        await database.close()
+
+    return App(
+        domain=DOMAIN,
+        services=[
+            (gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server, servicer, SERVICE)
+        ],
+        workers=[
+            Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
+            Worker("resume", Resumer(book, terminals, clock).step, RESUME_PERIOD_S),
+        ],
+        readiness=database.ping,
+        on_stop=stop,
+    )
+
+
+def _adapter(account: ProcessorAccount, settings: GatewaySettings) -> Processor:
+    adapter = ADAPTERS.get(account.processor)
+    if adapter is None:
+        raise SettingsRefused(
+            f"account {account.account_id} is at {account.processor}: there are adapters for "
+            f"{', '.join(ADAPTERS)}"
+        )
+    return adapter(
+        account,
+        base_url=resolve(account.base_url, of=f"base_url of {account.account_id}"),
+        credential=resolve_credential(
+            account, development=settings.environment is Environment.DEVELOPMENT
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Cashier's own imitation processor, over its charges API."""

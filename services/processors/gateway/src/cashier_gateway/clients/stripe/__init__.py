@@ -1,0 +1,1 @@
+"""Stripe and what speaks its API, over the official library."""

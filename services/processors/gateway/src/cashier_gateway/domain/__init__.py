@@ -1,0 +1,1 @@
+"""What the gateway knows of accounts, calls, outcomes and declines; pure Python."""

@@ -1,0 +1,137 @@
+"""A processor account: one contract and credential set at a processor, and what it can do."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cashier_common.assets import is_known
+from cashier_common.errors import AssetUnknown
+from cashier_common.money import Money
+from cashier_gateway.domain.errors import AccountNotEligible
+from cashier_gateway.domain.outcome import Settlement
+
+# The most that a processor gets to answer one operation; the lease of a call outlasts it.
+TIMEOUT_MAX_S = 20.0
+BASIS_POINTS_MAX = 10_000
+
+AccountId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Minor = Annotated[int, Field(ge=0)]
+
+
+class AccountState(StrEnum):
+    """Whether the account takes new operations."""
+
+    ENABLED = "ENABLED"
+    DRAINING = "DRAINING"
+    DISABLED = "DISABLED"
+
+
+class Row(BaseModel):
+    """A part of the accounts file: frozen, and without a field that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeeSchedule(Row):
+    """What the processor keeps: hundredths of a percent plus minor units per asset."""
+
+    version: str = Field(min_length=1, max_length=64)
+    percent_bps: int = Field(ge=0, le=BASIS_POINTS_MAX)
+    fixed: dict[str, Minor] = {}
+
+    def fee(self, amount: Money) -> Money:
+        """The expected fee on an amount, never above the amount itself."""
+        share = amount.basis_points(self.percent_bps)
+        return min(amount, share + Money(self.fixed.get(amount.asset, 0), amount.asset))
+
+
+class Limit(Row):
+    """Bounds of one operation in minor units; a `max` of 0 means none."""
+
+    min: Minor = 0
+    max: Minor = 0
+
+
+class Capabilities(Row):
+    """Operations that the account can do."""
+
+    manual_capture: bool = True
+    partial_capture: bool = False
+    multiple_capture: bool = False
+    refund: bool = False
+    payout: bool = False
+    look_up: bool = True
+
+
+class ProcessorAccount(Row):
+    """One account of the accounts file. `credential` is a reference, never the secret itself."""
+
+    account_id: AccountId
+    processor: str = Field(pattern=r"^[a-z0-9]{1,32}$")
+    state: AccountState = AccountState.ENABLED
+    base_url: str
+    credential: str
+    timeout_s: float = Field(TIMEOUT_MAX_S / 2, gt=0, le=TIMEOUT_MAX_S)
+    honours_idempotency_keys: bool
+    refused_fields: frozenset[str] = frozenset()  # optional request fields that this server refuses
+    merchants: frozenset[str] = frozenset()
+    methods: tuple[str, ...] = ("CARD",)
+    assets: tuple[str, ...] = Field(min_length=1)
+    countries: tuple[Country, ...] = ()
+    licences: tuple[str, ...] = ()
+    merchant_category_codes: tuple[str, ...] = ()
+    limits: dict[str, Limit] = {}
+    fees: FeeSchedule
+    settlement_lag_days: int = Field(ge=0, le=90)
+    card_brands: tuple[str, ...] = ()
+    capabilities: Capabilities = Capabilities()
+    vault_tokens_accepted: bool = False
+    strict_controls: bool = False
+
+    @field_validator("assets")
+    @classmethod
+    def _are_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [code for code in codes if not is_known(code)]
+        if unknown:
+            raise ValueError(f"the asset registry does not have {', '.join(unknown)}")
+        return codes
+
+    @model_validator(mode="after")
+    def _speak_of_its_assets(self) -> Self:
+        stray = ({*self.limits} | {*self.fees.fixed}) - {*self.assets}
+        if stray:
+            raise ValueError(
+                f"limits or fees name {', '.join(sorted(stray))}, not among its assets"
+            )
+        return self
+
+    def check(self, *, merchant: str, method: str, amount: Money) -> None:
+        """AccountNotEligible or AssetUnknown where a new authorization may not come here."""
+        if self.state is not AccountState.ENABLED:
+            self._refuse(f"it is {self.state}")
+        if self.merchants and merchant not in self.merchants:
+            self._refuse(f"it is not for merchant {merchant}")
+        if method not in self.methods:
+            self._refuse(f"it takes {', '.join(self.methods)} and not {method}")
+        if not is_known(amount.asset):
+            raise AssetUnknown(field="amount.asset_code", value=amount.asset)
+        if amount.asset not in self.assets:
+            self._refuse(f"it takes {', '.join(self.assets)} and not {amount.asset}")
+        limit = self.limits.get(amount.asset)
+        if limit and (amount.minor < limit.min or 0 < limit.max < amount.minor):
+            most = limit.max or "any amount"
+            self._refuse(f"{amount.minor} is not within {limit.min} and {most} minor units")
+
+    def settlement(self, amount: Money, at: datetime) -> Settlement:
+        """What a success at this moment should settle as."""
+        return Settlement(
+            fee_schedule_version=self.fees.version,
+            expected_fee=self.fees.fee(amount),
+            due_at=at + timedelta(days=self.settlement_lag_days),
+        )
+
+    def _refuse(self, problem: str) -> None:
+        raise AccountNotEligible(processor_account=self.account_id, problem=problem)

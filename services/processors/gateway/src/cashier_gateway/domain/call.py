@@ -1,0 +1,153 @@
+"""One call to a processor: what was asked for, by which operation, and what became of it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cashier_common.ids import downstream_key
+from cashier_common.money import Money
+from cashier_gateway.domain.lifecycle import CALL, Event, State
+from cashier_gateway.domain.outcome import Outcome
+
+# Raised when a field joins or leaves the fingerprint; the first byte of each stored one.
+FINGERPRINT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an authorization asks for beside amount and account; kept to be sent again."""
+
+    token: str
+    capture: bool
+    method: str
+    merchant_reference: str = ""
+    statement_descriptor: str = ""
+    return_url: str = ""
+    customer_id: str = ""
+    customer_country: str = ""
+    off_session: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, for the row; the token is the processor's, never a card number."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An `Authorize` as it was parsed."""
+
+    merchant: str
+    operation: str
+    account: str
+    amount: Money
+    request: Request
+    expire_at: datetime | None = None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """A versioned SHA-256 over every field that means something.
+
+        `expire_at` means nothing: how long an answer is of use may differ between two tries.
+        """
+        told = [
+            self.merchant, self.operation, self.account, self.amount.minor, self.amount.asset,
+            *self.request.to_json().values(),
+        ]  # fmt: skip
+        text = json.dumps(told, separators=(",", ":"), ensure_ascii=True)
+        return bytes([FINGERPRINT_VERSION]) + hashlib.sha256(text.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One row per operation. A tombstone of an operation that was never seen has no fingerprint.
+
+    `reference` is the processor's own, known before the outcome where an intent was recorded.
+    `version` counts the transitions; `lease_epoch` is the fencing token of whoever may write.
+    """
+
+    merchant: str
+    operation: str
+    account: str
+    amount: Money
+    downstream_key: str
+    state: State
+    version: int
+    lease_epoch: int
+    fingerprint: bytes | None
+    request: Request | None
+    created_at: datetime
+    expire_at: datetime | None = None
+    reference: str = ""
+    outcome: Outcome | None = None
+    fenced: bool = False
+    lapsed: bool = False
+    traceparent: str = ""
+
+    @classmethod
+    def submitted(cls, command: Command, traceparent: str, at: datetime) -> "Call":
+        """The first row of an authorization, before anything is sent."""
+        return cls(
+            merchant=command.merchant,
+            operation=command.operation,
+            account=command.account,
+            amount=command.amount,
+            downstream_key=downstream_key(command.operation, command.account),
+            state=CALL.next(State.ABSENT, Event.SUBMIT),
+            version=1,
+            lease_epoch=1,
+            fingerprint=command.fingerprint,
+            request=command.request,
+            created_at=at,
+            expire_at=command.expire_at,
+            traceparent=traceparent,
+        )
+
+    @classmethod
+    def tombstone(
+        cls,
+        *,
+        merchant: str,
+        operation: str,
+        account: str,
+        amount: Money,
+        traceparent: str,
+        at: datetime,
+    ) -> "Call":
+        """The row that fences an operation which this rail has not seen."""
+        return cls(
+            merchant=merchant,
+            operation=operation,
+            account=account,
+            amount=amount,
+            downstream_key=downstream_key(operation, account),
+            state=CALL.next(State.ABSENT, Event.FENCE),
+            version=1,
+            lease_epoch=1,
+            fingerprint=None,
+            request=None,
+            created_at=at,
+            fenced=True,
+            traceparent=traceparent,
+        )
+
+    def advanced(self, event: Event, outcome: Outcome, reference: str) -> "Call":
+        """The call after an answer; TransitionRefused where the table has no such step."""
+        return replace(
+            self,
+            state=CALL.next(self.state, event),
+            version=self.version + 1,
+            outcome=outcome,
+            reference=reference or self.reference,
+        )
+
+    def fenced_off(self) -> "Call":
+        """The call after a tombstone: the epoch moves on, so no earlier owner writes again."""
+        return replace(
+            self,
+            state=CALL.next(self.state, Event.FENCE),
+            version=self.version + 1,
+            lease_epoch=self.lease_epoch + 1,
+            fenced=True,
+        )

@@ -1,0 +1,109 @@
+"""What a processor answered, and the outcome that is kept of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cashier_common.money import Money
+from cashier_gateway.domain.lifecycle import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """Why a processor said no: its own words, and ours."""
+
+    code: str
+    network_advice: str
+    meaning: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the customer has to do: open `url`, or hand `data` to the SDK named `sdk`."""
+
+    url: str = ""
+    sdk: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What the money should settle as, frozen at the answer."""
+
+    fee_schedule_version: str
+    expected_fee: Money
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an adapter saw at its processor; it never guesses. No personal data in `detail`.
+
+    `of_request` marks what is true of this one request alone (not sent, refused unread): it says
+    nothing about an earlier request for the same call.
+    """
+
+    event: Event
+    detail: str
+    reference: str = ""
+    amount: Money | None = None
+    decline: Decline | None = None
+    action: Action | None = None
+    risk_ppm: int | None = None
+    of_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The last answer about a call, as it is kept and told; the state stands beside it."""
+
+    detail: str
+    observed_at: datetime
+    amount: Money | None = None
+    decline: Decline | None = None
+    action: Action | None = None
+    settlement: Settlement | None = None
+    risk_ppm: int | None = None
+
+    def to_json(self, *, secrets: bool = True) -> dict[str, Any]:
+        """The outcome as JSON, what is absent left out; without `secrets` for the audit record."""
+        row: dict[str, Any] = {"detail": self.detail, "observed_at": self.observed_at.isoformat()}
+        if self.amount is not None:
+            row["amount"] = [self.amount.minor, self.amount.asset]
+        if self.decline is not None:
+            decline = self.decline
+            row["decline"] = [
+                decline.code, decline.network_advice, decline.meaning, decline.category,
+            ]  # fmt: skip
+        if self.action is not None:
+            row["action"] = {
+                "url": self.action.url,
+                "sdk": self.action.sdk,
+                "data": self.action.data if secrets else {},
+            }
+        if self.settlement is not None:
+            due = self.settlement
+            fee = due.expected_fee
+            row["settlement"] = [
+                due.fee_schedule_version, fee.minor, fee.asset, due.due_at.isoformat(),
+            ]  # fmt: skip
+        if self.risk_ppm is not None:
+            row["risk_ppm"] = self.risk_ppm
+        return row
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Outcome":
+        """The outcome that `to_json` wrote."""
+        amount, decline = row.get("amount"), row.get("decline")
+        action, due = row.get("action"), row.get("settlement")
+        return cls(
+            detail=row["detail"],
+            observed_at=datetime.fromisoformat(row["observed_at"]),
+            amount=Money(*amount) if amount else None,
+            decline=Decline(*decline) if decline else None,
+            action=Action(**action) if action else None,
+            settlement=due
+            and Settlement(due[0], Money(due[1], due[2]), datetime.fromisoformat(due[3])),
+            risk_ppm=row.get("risk_ppm"),
+        )

@@ -1,0 +1,1 @@
+"""The gRPC face: servicer and codec, nothing else."""

@@ -1,0 +1,216 @@
+"""Protos to domain and back; what the contract's annotations cannot say is checked here."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from cashier.common.v1 import action_pb2, instrument_pb2, money_pb2
+from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_account_pb2
+from cashier_common.assets import is_known
+from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
+from cashier_common.money import Money
+from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.domain.call import Call, Command, Request
+from cashier_gateway.domain.lifecycle import State
+from cashier_gateway.domain.outcome import Action, Outcome
+from cashier_gateway.flows.look_up import Question
+from cashier_gateway.flows.stream_outcomes import LateOutcome
+
+OPERATION: Final = re.compile(r"payments/pay_[a-z0-9]{1,64}/operations/[1-9][0-9]{0,8}")
+METHOD_PREFIX: Final = "PAYMENT_METHOD_"
+RAIL: Final = "gateway"
+_STATES: Final[dict[State, outcome_pb2.Outcome.State.ValueType]] = {
+    state: outcome_pb2.Outcome.State.Value(f"STATE_{state.value}")
+    for state in State
+    if state not in {State.ABSENT, State.SUBMITTING}
+}
+IN_DOUBT: Final = outcome_pb2.Outcome.STATE_IN_DOUBT
+_METHODS: Final = {
+    value.number: value.name.removeprefix(METHOD_PREFIX)
+    for value in instrument_pb2.PaymentMethod.DESCRIPTOR.values
+}
+
+
+def to_command(request: gateway_service_pb2.AuthorizeRequest) -> Command:
+    """The authorization that was asked for; a refusal names the field."""
+    instrument = request.instrument
+    return Command(
+        merchant=request.merchant,
+        operation=_operation(request.operation),
+        account=request.processor_account,
+        amount=_amount(request.amount),
+        request=Request(
+            token=_token(instrument.tokens, request.processor_account),
+            capture=request.capture,
+            method=_METHODS[instrument.method],
+            merchant_reference=request.merchant_reference,
+            statement_descriptor=request.statement_descriptor,
+            return_url=request.return_url,
+            customer_id=request.customer.customer_id,
+            customer_country=request.customer.country,
+            off_session=request.off_session,
+        ),
+        expire_at=(
+            request.expire_time.ToDatetime(tzinfo=UTC) if request.HasField("expire_time") else None
+        ),
+    )
+
+
+def to_question(request: gateway_service_pb2.LookUpRequest) -> Question:
+    """The operation that is asked about."""
+    return Question(
+        merchant=request.merchant,
+        operation=_operation(request.operation),
+        account=request.processor_account,
+        amount=_amount(request.amount),
+        close_door=request.close_door,
+    )
+
+
+def call_to_proto(call: Call) -> outcome_pb2.Outcome:
+    """The outcome as it stands; what is still being sent is in doubt for all but its owner."""
+    return _outcome(
+        operation=call.operation,
+        account=call.account,
+        state=call.state,
+        reference=call.reference,
+        outcome=call.outcome,
+    )
+
+
+def in_doubt(operation: str, account: str, *, detail: str, at: datetime) -> outcome_pb2.Outcome:
+    """The answer where no row can be shown."""
+    proto = outcome_pb2.Outcome(
+        operation=operation, state=IN_DOUBT, processor_account=account, detail=detail
+    )
+    proto.observe_time.FromDatetime(at)
+    return proto
+
+
+def late_to_proto(late: LateOutcome) -> gateway_service_pb2.OutcomeEvent:
+    """A late outcome for whoever keeps a cursor."""
+    return gateway_service_pb2.OutcomeEvent(
+        shard=late.shard,
+        position=late.position,
+        merchant=late.merchant,
+        outcome=_outcome(
+            operation=late.operation,
+            account=late.account,
+            state=late.state,
+            reference=late.reference,
+            outcome=late.outcome,
+        ),
+        source=late.source,
+        traceparent=late.traceparent,
+    )
+
+
+def account_to_proto(account: ProcessorAccount) -> processor_account_pb2.ProcessorAccount:
+    """What the account can do; never its address or credential."""
+    proto = processor_account_pb2
+    return proto.ProcessorAccount(
+        account_id=account.account_id,
+        processor=account.processor,
+        state=proto.ProcessorAccount.State.Value(f"STATE_{account.state.value}"),
+        merchants=sorted(account.merchants),
+        methods=[
+            instrument_pb2.PaymentMethod.Value(f"{METHOD_PREFIX}{name}") for name in account.methods
+        ],
+        asset_codes=account.assets,
+        countries=account.countries,
+        licences=account.licences,
+        merchant_category_codes=account.merchant_category_codes,
+        limits=[
+            proto.AmountLimit(asset_code=asset, min_minor=limit.min, max_minor=limit.max)
+            for asset, limit in account.limits.items()
+        ],
+        fee_schedule=proto.FeeSchedule(
+            version=account.fees.version,
+            percent_bps=account.fees.percent_bps,
+            fixed=[
+                money_pb2.Money(minor=minor, asset_code=asset)
+                for asset, minor in account.fees.fixed.items()
+            ],
+        ),
+        card_brands=account.card_brands,
+        capabilities=proto.Capabilities(
+            **account.capabilities.model_dump(), idempotency_keys=account.honours_idempotency_keys
+        ),
+        vault_tokens_accepted=account.vault_tokens_accepted,
+        settlement_lag_days=account.settlement_lag_days,
+        strict_controls=account.strict_controls,
+    )
+
+
+def _outcome(
+    *, operation: str, account: str, state: State, reference: str, outcome: Outcome | None
+) -> outcome_pb2.Outcome:
+    proto = outcome_pb2.Outcome(
+        operation=operation,
+        state=_STATES.get(state, IN_DOUBT),
+        processor_account=account,
+        processor_reference=reference,
+    )
+    if outcome is None:
+        proto.detail = "the operation is at the processor and has no answer yet"
+        return proto
+    proto.detail = outcome.detail
+    proto.observe_time.FromDatetime(outcome.observed_at)
+    if outcome.amount is not None:
+        _set(proto.amount, outcome.amount)
+    if outcome.decline is not None:
+        proto.decline.code = outcome.decline.code
+        proto.decline.network_advice = outcome.decline.network_advice
+        proto.decline.meaning = outcome.decline.meaning
+        proto.decline.category = outcome.decline.category
+    if outcome.action is not None:
+        proto.next_action.CopyFrom(_action(outcome.action))
+    if outcome.settlement is not None:
+        proto.settlement.fee_schedule_version = outcome.settlement.fee_schedule_version
+        _set(proto.settlement.expected_fee, outcome.settlement.expected_fee)
+        proto.settlement.due_time.FromDatetime(outcome.settlement.due_at)
+    if outcome.risk_ppm is not None:
+        proto.processor_risk_ppm = outcome.risk_ppm
+    return proto
+
+
+def _action(action: Action) -> action_pb2.NextAction:
+    if action.url:
+        return action_pb2.NextAction(
+            redirect=action_pb2.Redirect(url=action.url, http_method="GET")
+        )
+    return action_pb2.NextAction(sdk_data=action_pb2.SdkData(sdk=action.sdk, data=action.data))
+
+
+def _operation(name: str) -> str:
+    if OPERATION.fullmatch(name) is None:
+        raise FieldInvalid("operation", name[:64], "a name like payments/pay_…/operations/1")
+    return name
+
+
+def _amount(amount: money_pb2.Money) -> Money:
+    if not amount.asset_code:
+        raise FieldRequired("amount.asset_code")
+    if not is_known(amount.asset_code):
+        raise AssetUnknown("amount.asset_code", amount.asset_code[:64])
+    if amount.minor <= 0:
+        raise FieldInvalid("amount.minor", str(amount.minor), "a positive count of minor units")
+    return Money(amount.minor, amount.asset_code)
+
+
+def _set(proto: money_pb2.Money, amount: Money) -> None:
+    proto.minor, proto.asset_code = amount.minor, amount.asset
+
+
+def _token(tokens: Iterable[instrument_pb2.InstrumentToken], account: str) -> str:
+    """The token that this account understands: tokens of a processor do not travel."""
+    for token in tokens:
+        if (
+            token.scope == instrument_pb2.InstrumentToken.SCOPE_PROCESSOR_ACCOUNT
+            and token.processor_account == account
+        ):
+            return token.token
+    raise FieldInvalid(
+        "instrument.tokens", "without a usable token", f"tokens with one of {account}"
+    )

@@ -1,0 +1,115 @@
+"""`cashier.gateway.v1.GatewayService` of this rail: decode, call the flow, encode."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
+from cashier_common.clock import Clock
+from cashier_common.db.audit import SHARD_COUNT
+from cashier_common.errors import FieldInvalid, NotServed
+from cashier_common.rpc.call import Call, current_call
+from cashier_gateway.flows.authorize import Authorize
+from cashier_gateway.flows.look_up import LookUp
+from cashier_gateway.flows.ports import Origin, Terminal
+from cashier_gateway.flows.stream_outcomes import Record, stream_outcomes
+from cashier_gateway.rpc import codec
+
+# What is kept of the caller's deadline for the answer to travel (money-safety.md §1.4).
+ANSWER_RESERVE_S: Final = 0.25
+WAIT_MIN_S: Final = 0.01
+
+
+@dataclass(frozen=True)
+class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
+    """The rail `gateway`. Methods that later issues bring answer NOT_SERVED."""
+
+    run_authorize: Authorize
+    run_look_up: LookUp
+    terminals: Mapping[str, Terminal]
+    record: Record
+    clock: Clock
+
+    async def Authorize(
+        self, request: gateway_service_pb2.AuthorizeRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        call = current_call()
+        command = codec.to_command(request)
+        if call.idempotency_key != command.operation:
+            raise FieldInvalid(
+                "idempotency-key", "another text than the operation", "the operation's name"
+            )
+        wait_s = max(call.deadline.remaining_s() - ANSWER_RESERVE_S, WAIT_MIN_S)
+        found, was_known = await self.run_authorize(command, _origin(call), wait_s=wait_s)
+        if was_known:
+            call.mark_replayed()
+        if found is None:
+            return codec.in_doubt(
+                command.operation, command.account, at=self.clock.now(),
+                detail="the operation is under way and has no answer yet",
+            )  # fmt: skip
+        return codec.call_to_proto(found)
+
+    async def LookUp(
+        self, request: gateway_service_pb2.LookUpRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        question = codec.to_question(request)
+        found = await self.run_look_up(question, _origin(current_call()))
+        if found is None:
+            return codec.in_doubt(
+                question.operation, question.account, at=self.clock.now(),
+                detail="this rail has not seen the operation and it may still come: close its door",
+            )  # fmt: skip
+        return codec.call_to_proto(found)
+
+    async def ListCapabilities(
+        self, request: gateway_service_pb2.ListCapabilitiesRequest, context: Any
+    ) -> gateway_service_pb2.ListCapabilitiesResponse:
+        accounts = [codec.account_to_proto(at.account) for at in self.terminals.values()]
+        return gateway_service_pb2.ListCapabilitiesResponse(rail=codec.RAIL, accounts=accounts)
+
+    async def StreamOutcomes(
+        self, request: gateway_service_pb2.StreamOutcomesRequest, context: Any
+    ) -> AsyncIterator[gateway_service_pb2.OutcomeEvent]:
+        if not 0 <= request.shard < SHARD_COUNT:
+            raise FieldInvalid("shard", str(request.shard), f"from 0 to {SHARD_COUNT - 1}")
+        if request.after_position < 0:
+            raise FieldInvalid("after_position", str(request.after_position), "0 or a position")
+        late = stream_outcomes(self.record, shard=request.shard, after=request.after_position)
+        async for outcome in late:
+            yield codec.late_to_proto(outcome)
+
+    async def Capture(self, request: object, context: object) -> NoReturn:
+        raise NotServed("Capture")
+
+    async def Void(self, request: object, context: object) -> NoReturn:
+        raise NotServed("Void")
+
+    async def Refund(self, request: object, context: object) -> NoReturn:
+        raise NotServed("Refund")
+
+    async def Payout(self, request: object, context: object) -> NoReturn:
+        raise NotServed("Payout")
+
+    async def ContinueAuthentication(self, request: object, context: object) -> NoReturn:
+        raise NotServed("ContinueAuthentication")
+
+    async def GetHealth(self, request: object, context: object) -> NoReturn:
+        raise NotServed("GetHealth")
+
+    async def WatchHealth(
+        self, request: object, context: object
+    ) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
+        async for health in _refused("WatchHealth"):
+            yield health
+
+
+async def _refused(method: str) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
+    """A stream, as the contract has it, that refuses when it is begun."""
+    if method:
+        raise NotServed(method)
+    yield gateway_service_pb2.GetHealthResponse()
+
+
+def _origin(call: Call) -> Origin:
+    return Origin(actor=call.caller, traceparent=call.traceparent)

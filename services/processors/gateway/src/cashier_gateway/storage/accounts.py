@@ -1,0 +1,89 @@
+"""The accounts file: reads it, checks it, and finds the secrets that it refers to."""
+
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from cashier_common.settings import SettingsRefused
+from cashier_gateway.domain.account import ProcessorAccount
+
+DEVELOPMENT_FILE: Final = "accounts.dev.yaml"
+# Before a key that opens no money and may therefore stand in the file itself.
+TEST_PREFIX: Final = "test:"
+_ACCOUNTS: Final = TypeAdapter(tuple[ProcessorAccount, ...])
+
+
+def load_accounts(path: Path | None) -> tuple[ProcessorAccount, ...]:
+    """The accounts in the file, by default those of development; SettingsRefused says why not."""
+    name = str(path or DEVELOPMENT_FILE)
+    try:
+        text = (
+            path.read_text(encoding="utf-8")
+            if path
+            else (resources.files("cashier_gateway") / DEVELOPMENT_FILE).read_text(encoding="utf-8")
+        )
+        document = yaml.safe_load(text)
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsRefused(f"{name} cannot be read: {error}") from None
+    if not isinstance(document, Mapping) or set(document) != {"accounts"}:
+        raise SettingsRefused(f"{name} must hold one list named accounts")
+    try:
+        accounts = _ACCOUNTS.validate_python(document["accounts"])
+    except ValidationError as error:
+        raise SettingsRefused("\n".join(_sentences(name, error))) from None
+    names = [account.account_id for account in accounts]
+    twice = {account for account in names if names.count(account) > 1}
+    if twice:
+        raise SettingsRefused(f"{name} names {', '.join(sorted(twice))} twice")
+    return accounts
+
+
+def resolve(reference: str, *, of: str) -> str:
+    """What `env:NAME`, `file:/path` or plain text stand for; `a|b` means b where a is not set.
+
+    The value is never part of an error.
+    """
+    for part in reference.split("|"):
+        kind, _, rest = part.partition(":")
+        if kind == "env":
+            value = os.environ.get(rest, "")
+        elif kind == "file":
+            value = _content(Path(rest), of)
+        else:
+            value = part.removeprefix(TEST_PREFIX)
+        if value:
+            return value
+    raise SettingsRefused(f"{of} is {reference}, and that names nothing: set the variable or file")
+
+
+def resolve_credential(account: ProcessorAccount, *, development: bool) -> str:
+    """The secret of an account; plain text is refused, but for test keys in development."""
+    for part in account.credential.split("|"):
+        is_reference = part.startswith(("env:", "file:"))
+        if not is_reference and not (development and part.startswith(TEST_PREFIX)):
+            raise SettingsRefused(
+                f"credential of {account.account_id} holds a plain value: refer to it as env:NAME "
+                "or file:/path (test:… may stand in the file in development only)"
+            )
+    return resolve(account.credential, of=f"credential of {account.account_id}")
+
+
+def _content(path: Path, of: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsRefused(
+            f"{of} is in {path}, which cannot be read: {error.strerror}"
+        ) from None
+
+
+def _sentences(name: str, error: ValidationError) -> list[str]:
+    return [
+        f"{name}: accounts[{'.'.join(str(part) for part in fault['loc'])}]: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False)
+    ]

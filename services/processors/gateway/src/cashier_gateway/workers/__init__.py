@@ -1,0 +1,1 @@
+"""Loops: what a crash left is brought to rest, what was written is sealed."""
