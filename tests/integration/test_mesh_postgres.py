@@ -7,17 +7,17 @@ import stat
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from cashier_mesh import postgres_programs
-from cashier_mesh.accounts import Account, shared_folder, unprivileged
+from cashier_mesh.accounts import Account
 from cashier_mesh.databases import Server, database_of, url_for
 from cashier_mesh.errors import MeshError, PortTaken, StartFailed
 from cashier_mesh.postgres import EmbeddedPostgres, temporary_postgres
+from tests.support.mesh_stand_in import reachable_folder
 
 NOBODY_UID = 65534
 SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -33,11 +33,8 @@ def server():
 
 @pytest.fixture
 def folder():
-    """A folder that an unprivileged account can reach, unlike pytest's own."""
-    made = Path(tempfile.mkdtemp(prefix="test-", dir=shared_folder(unprivileged())))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+    with reachable_folder() as made:
+        yield made
 
 
 @pytest.fixture
@@ -61,9 +58,8 @@ async def test_only_the_right_password_opens_a_database(server, connect):
     with pytest.raises(asyncpg.InvalidPasswordError):
         await connect(wrong)
 
-    methods = await (await connect(server.admin_url)).fetch(
-        "SELECT DISTINCT auth_method FROM pg_hba_file_rules"
-    )
+    rules = "SELECT DISTINCT auth_method FROM pg_hba_file_rules"
+    methods = await (await connect(server.admin_url)).fetch(rules)
     assert ["scram-sha-256"] == [row["auth_method"] for row in methods]
 
 
@@ -135,7 +131,7 @@ async def test_a_clone_has_the_tables_and_the_rights_but_none_of_the_later_rows(
 
 
 async def test_an_administrators_url_provisions_on_a_server_that_others_run(server, tmp_path):
-    """The administrator of a managed server may create roles and databases, and is no superuser."""
+    """Whoever administers a managed server is no superuser."""
     admin = await asyncpg.connect(server.admin_url)
     await admin.execute("CREATE ROLE manager LOGIN CREATEROLE CREATEDB PASSWORD 'known'")
     await admin.execute("GRANT CONNECT ON DATABASE postgres TO manager")
