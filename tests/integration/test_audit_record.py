@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -63,7 +64,7 @@ async def record(book: Database, *steps: dict[str, object]) -> None:
 
 async def seal_all(sealer: Sealer) -> int:
     total = 0
-    while sealed := await sealer.step():
+    while sealed := await sealer.seal():
         total += sealed
     return total
 
@@ -128,12 +129,43 @@ async def test_a_row_that_commits_late_is_sealed_behind_younger_ones(book):
         await late.read(STEP, **a_step(subject="payments/late"))
         await record(book, a_step(subject="payments/younger"))
         assert await seal_all(sealer) == 1
-        await asyncio.sleep(1.5)
-        await sealer.step()
+        await asyncio.sleep(2.5)
+        await sealer.seal()
 
     assert await seal_all(sealer) == 1
     rows = await read_sealed(book, shard=shard_of("acme"), after=0)
     assert [r.subject for r in rows] == ["payments/early", "payments/younger", "payments/late"]
+
+
+async def test_a_version_that_follows_one_that_committed_late_waits_for_the_sweep(book, as_owner):
+    """A look goes back one second only; it must not seal version 2 in front of version 1."""
+    sealer = Sealer(book)
+    await record(book, a_step(subject="payments/0"))
+    assert await seal_all(sealer) == 1
+    now = sealer._known[shard_of("acme")].looked
+
+    await record(book, a_step(version=1), a_step(version=2), a_step(version=3))
+    await as_owner(
+        "UPDATE steps SET record_time = $1 WHERE subject <> 'payments/0' AND version = 1"
+        " RETURNING 1",
+        now - timedelta(seconds=3),
+    )
+    sealer._busy = True
+    looked = await sealer.seal()
+    sealer._known[shard_of("acme")].swept -= timedelta(seconds=2)
+    swept = await seal_all(sealer)
+
+    rows = await read_sealed(book, shard=shard_of("acme"), after=0)
+    assert (looked, swept) == (0, 3)
+    assert [row.version for row in rows] == [1, 1, 2, 3]
+
+
+async def test_a_worker_rests_unless_there_is_more_to_seal_at_once(book):
+    sealer = Sealer(book, batch_max=3)
+    await record(book, *(a_step(version=version) for version in range(1, 6)))
+
+    assert [await sealer.step() for _ in range(3)] == [3, 0, 0]
+    assert len(await read_sealed(book, shard=shard_of("acme"), after=0)) == 5
 
 
 async def test_a_sealer_that_starts_anew_finds_a_backlog_larger_than_its_watermark(
@@ -172,9 +204,9 @@ async def test_only_one_sealer_works_on_a_shard_at_a_time(book, sample_database)
         for shard in range(SHARD_COUNT):
             await other.execute(f"SELECT pg_advisory_xact_lock({sealing.LOCK_CLASS}, {shard})")
 
-        assert await Sealer(book).step() == 0
+        assert await Sealer(book).seal() == 0
 
-    assert await Sealer(book).step() == 1
+    assert await Sealer(book).seal() == 1
     await other.close()
 
 
@@ -211,7 +243,7 @@ async def test_an_idle_look_is_one_statement_on_indexes_alone(book, as_owner):
 
     await sealer.step()
     await asyncio.sleep(0)
-    lows = [sealer._lows[shard] for shard in range(SHARD_COUNT)]
+    lows = [sealer._known[shard].swept for shard in range(SHARD_COUNT)]
     plan = await as_owner("EXPLAIN " + sealing._PENDING.sql, list(range(SHARD_COUNT)), lows)
 
     text = "\n".join(row[0] for row in plan)
