@@ -136,6 +136,25 @@ def test_ctrl_c_stops_in_order_and_says_so(config, folder):
     assert "shut down" in (wish.data_dir / "logs" / "postgres.log").read_text()
 
 
+def test_a_reader_of_its_output_may_leave(config, folder):
+    """`make up | head` once ended the supervisor in the middle of its own clean-up."""
+    wish = config(base_port=free_base_port([40, 50]), **EMBEDDED)
+    words = ["--data-dir", str(wish.data_dir), "--base-port", str(wish.base_port)]
+    without = ["--no-sandbox", "--no-chain", "--no-localstripe", "--services", ""]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-m", "cashier_mesh", "up", *without, *words], stdout=subprocess.PIPE
+    )
+    assert supervisor.stdout
+    assert b"ready" in supervisor.stdout.readline()
+    supervisor.stdout.close()
+
+    supervisor.terminate()
+
+    assert 0 == supervisor.wait(30)
+    assert "shut down" in (wish.data_dir / "logs" / "postgres.log").read_text()
+    assert not listens(wish.base_port + 40)
+
+
 def test_a_taken_port_is_named_and_nothing_is_left(config):
     wish = config()
     with (

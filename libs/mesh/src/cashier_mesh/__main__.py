@@ -1,5 +1,6 @@
 """The commands `up`, `down` and `status` of the mesh."""
 
+import os
 import signal
 import sys
 import threading
@@ -22,8 +23,17 @@ DATA_DIR = PROJECT_DIR / ".cashier"
 CHECK_PERIOD_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+
+class Terminal(Console):
+    """A console whose reader may leave (`up | head`) while the mesh goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 app = typer.Typer(help="Runs all of Cashier on one machine.", no_args_is_help=True)
-console = Console(highlight=False)
+console = Terminal(highlight=False)
 DataDir = Annotated[Path, typer.Option(help="Where databases, certificates and logs are kept.")]
 
 
@@ -73,7 +83,7 @@ def up(
         finally:
             _tell("stopping")
             mesh.stop()
-            stream.end()
+            stream.end()  # last, so that the services' last words are shown
     _tell("stopped")
 
 

@@ -13,7 +13,7 @@ READ_BYTES_MAX = 256_000  # per file and turn, so that one talkative process can
 NAME_WIDTH = 14
 COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_magenta")
 LEVEL_STYLES = {"warning": "yellow", "error": "red", "critical": "bold red"}
-SHOWN_APART = ("timestamp", "level", "event", "service", "logger")
+SHOWN_APART = ("timestamp", "at", "level", "event", "service", "logger")
 # These talk about every connection; their files are there for whoever needs them.
 QUIET = frozenset({"postgres", "valkey", "chain", "localstripe"})
 

@@ -176,7 +176,13 @@ class Mesh:
 
     def _start_stores_and_peers(self) -> None:
         """Start them one after the other without waiting for peers: they are ready long before."""
-        for store in (self.stores.postgres, self.stores.valkey):
+        postgres = self.stores.postgres
+        if postgres and not postgres.home.is_relative_to(self.config.data_dir.absolute()):
+            self._tell(
+                f"PostgreSQL keeps its data in {postgres.home}: its account cannot enter the "
+                f"folders above {self.config.data_dir}"
+            )
+        for store in (postgres, self.stores.valkey):
             if store:
                 self._parts.append(store)  # first, so that a failed start is cleaned up too
                 store.start()
