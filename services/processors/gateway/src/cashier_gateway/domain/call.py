@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,10 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, for the row; the token is the processor's, never a card number."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _REQUEST_FIELDS}
+
+
+_REQUEST_FIELDS = tuple(field.name for field in fields(Request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,9 @@ class Call:
     traceparent: str = ""
 
     @classmethod
-    def submitted(cls, command: Command, traceparent: str, at: datetime) -> "Call":
+    def submitted(
+        cls, command: Command, fingerprint: bytes, *, traceparent: str, at: datetime
+    ) -> "Call":
         """The first row of an authorization, before anything is sent."""
         return cls(
             merchant=command.merchant,
@@ -97,7 +102,7 @@ class Call:
             state=CALL.next(State.ABSENT, Event.SUBMIT),
             version=1,
             lease_epoch=1,
-            fingerprint=command.fingerprint,
+            fingerprint=fingerprint,
             request=command.request,
             created_at=at,
             expire_at=command.expire_at,

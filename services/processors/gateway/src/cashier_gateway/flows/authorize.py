@@ -51,7 +51,9 @@ class Authorize:
             raise FieldInvalid(
                 "processor_account", command.account, "an account that ListCapabilities names"
             )
-        call = Call.submitted(command, origin.traceparent, self.clock.now())
+        call = Call.submitted(
+            command, ticket.fingerprint, traceparent=origin.traceparent, at=self.clock.now()
+        )
         try:
             terminal.account.check(
                 merchant=command.merchant, method=command.request.method, amount=command.amount

@@ -1,10 +1,10 @@
 """The book of calls: every statement on their table, compiled once."""
 
-import json
 from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
+import orjson
 from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -183,11 +183,11 @@ def _call(row: asyncpg.Record) -> Call:
         version=row["version"],
         lease_epoch=row["lease_epoch"],
         fingerprint=row["fingerprint"],
-        request=Request(**json.loads(request)) if request else None,
+        request=Request(**orjson.loads(request)) if request else None,
         created_at=row["created_at"],
         expire_at=row["expire_at"],
         reference=row["reference"],
-        outcome=Outcome.from_json(json.loads(outcome)) if outcome else None,
+        outcome=Outcome.from_json(orjson.loads(outcome)) if outcome else None,
         fenced=row["fenced"],
         lapsed=row["lapsed"],
         traceparent=row["traceparent"],
