@@ -15,6 +15,11 @@ from cashier_common.db.migrate import run_migrations
 from cashier_common.db.transaction import compiled
 
 SAMPLE = "tests.support.sample_service"
+FORGED_TIME = (
+    "INSERT INTO steps (shard, merchant, subject, version, actor, action, before_state, "
+    "after_state, payload, payload_hash, traceparent, record_time) VALUES "
+    "(0, 'm', 's', 1, '', '', '', '', '', sha256(''), '', now() - interval '1 day')"
+)
 ALL = ["0001_pre_start", "0002_pre_wallets", "0003_post_nicknames"]
 
 
@@ -97,9 +102,7 @@ async def test_the_app_role_works_on_ordinary_tables_and_constraints_have_known_
         "DROP TABLE steps",
         "CREATE TABLE mine (id int)",
         "UPDATE alembic_version SET version_num = '0'",
-        "INSERT INTO steps (shard, merchant, subject, version, actor, action, before_state, "
-        "after_state, payload, payload_hash, traceparent, record_time) VALUES "
-        "(0, 'm', 's', 1, '', '', '', '', '', sha256(''), '', now() - interval '1 day')",
+        FORGED_TIME,
     ],
 )
 async def test_the_app_role_cannot_rewrite_history(sample_database, forbidden):

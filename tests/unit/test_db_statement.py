@@ -94,7 +94,7 @@ def test_placeholders_are_renumbered_outside_of_literals_only():
     assert """UPDATE "a$1" SET b = $11, c = '$2 it''s $3' WHERE d = $22""" == moved
 
 
-KEY = sa.bindparam("key")
+KEY = sa.bindparam("key", type_=sa.Uuid())
 ROWS = sa.select(sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), sa.literal("NEW"))
 
 

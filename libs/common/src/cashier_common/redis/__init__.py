@@ -1,0 +1,1 @@
+"""Hints in Redis or Valkey: they make an answer faster and never decide one."""
