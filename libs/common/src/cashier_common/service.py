@@ -1,4 +1,4 @@
-"""Every deployable starts the same way: `serve`, `work` or `migrate`, with errors told in one place."""
+"""Every deployable starts the same way: `serve`, `work` or `migrate`, and fails in sentences."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ Build: TypeAlias = Callable[[Any, Role], Awaitable[App]]
 def cli(
     name: str, build: Build, *, settings: type[ServiceSettings] = ServiceSettings
 ) -> typer.Typer:
-    """The command line of `python -m cashier_<name>`; `build(settings, role)` makes the application."""
+    """The command line of `python -m cashier_<name>`; `build(settings, role)` makes the app."""
     commands = typer.Typer(
         name=f"cashier_{name}",
         no_args_is_help=True,
@@ -83,7 +83,7 @@ def cli(
             configure_logging(loaded, name)
             url = loaded.need("database_owner_url")
             migrations = importlib.import_module("cashier_common.db.migrate")
-            migrations.run_migrations(f"cashier_{name}", url)
+            asyncio.run(migrations.run_migrations(f"cashier_{name}", url))
 
     @commands.command("settings")
     def show_settings() -> None:
