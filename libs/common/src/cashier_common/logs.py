@@ -1,4 +1,4 @@
-"""Log lines: JSON on standard output, one line per call, every line with its trace and without secrets."""
+"""Log lines: JSON on standard output, one per call, each with its trace and without secrets."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ SECRET_MASK = "[secret]"  # noqa: S105 - it stands where a secret stood
 
 
 class CallLog:
-    """The canonical line of each call, written without the detour over processors: it is the hot path."""
+    """The canonical line of each call; no detour over processors, since this is the hot path."""
 
     def __init__(self, service: str, write: Callable[[bytes], object] | None = None) -> None:
         self._service = service

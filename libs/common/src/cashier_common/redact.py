@@ -17,8 +17,9 @@ PERSONAL_MASK = "[personal data]"
 NESTING_MAX = 8
 JSON_INTEGER_MAX = 2**63 - 1
 
-# Thirteen digits with no letter between them. Bytes over 0x7f may be the UTF-8 of full-width digits, so
-# they count as digits: this filter may let too much through to the exact search, never too little.
+# Thirteen digits with no letter between them. Bytes over 0x7f may be the UTF-8 of full-width
+# digits, so they count as digits: this filter may let too much through to the exact search, never
+# too little.
 _CANDIDATE_BYTES = re.compile(
     rb"[0-9\x80-\xff](?:[^0-9A-Za-z\x80-\xff]*+[0-9\x80-\xff]){%d}" % (CARD_DIGITS_MIN - 1)
 )
@@ -28,10 +29,10 @@ _DIGITS = re.compile(r"\d+")
 _GAP = re.compile(r"[\W_]*")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 _HEX = re.compile(r"(?:0[xX])?(?:[0-9a-f]+|[0-9A-F]+)")
-# How long identifiers and hashes in hex are; a card number with a letter glued to it is none of these.
+# How long identifiers and hashes in hex are; a card number with a letter glued to it is neither.
 _HEX_LENGTHS = frozenset({16, 24, 32, 40, 48, 56, 64, 96, 128})
-# Issuer ranges: Visa, Mastercard, American Express, Discover and UnionPay, Diners, JCB, Maestro, Mir,
-# RuPay, Elo and Hipercard; from the schemes' public tables.
+# Issuer ranges: Visa, Mastercard, American Express, Discover and UnionPay, Diners, JCB, Maestro,
+# Mir, RuPay, Elo and Hipercard; from the schemes' public tables.
 _SCHEME = re.compile(
     r"4|5[0-8]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|30[0-5]|3095|3[689]|35(?:2[89]|[3-8])"
     r"|6011|6[2457]|63(?:04|6)|606282|60[28]|508|8[12]|220[0-4]|3841"
@@ -88,8 +89,9 @@ def masked_value(value: object, depth: int = 0) -> object:
 
 
 def masked_message(message: Message, depth: int = 0) -> dict[str, Any]:
-    """A message as plain values, its personal data masked as the contract says (`personal_data`)."""
-    return {field.name: _masked_field(field, value, depth) for field, value in message.ListFields()}
+    """A message as plain values, what its contract calls `personal_data` masked."""
+    fields = message.ListFields()
+    return {field.name: _masked_field(field, value, depth) for field, value in fields}
 
 
 def is_personal(field: FieldDescriptor) -> bool:
@@ -97,7 +99,7 @@ def is_personal(field: FieldDescriptor) -> bool:
     return bool(field.GetOptions().Extensions[options_pb2.personal_data])
 
 
-def _masked_field(field: FieldDescriptor, value: Any, depth: int) -> object:
+def _masked_field(field: FieldDescriptor, value: Any, depth: int) -> object:  # noqa: ANN401
     if is_personal(field):
         return PERSONAL_MASK
     entry = field.message_type
@@ -109,7 +111,7 @@ def _masked_field(field: FieldDescriptor, value: Any, depth: int) -> object:
 
 
 def _normal(text: str) -> str:
-    """Full-width and styled digits as ASCII; invisible characters (zero width, soft hyphen) dropped."""
+    """Full-width and styled digits as ASCII; invisible characters (zero width) dropped."""
     if text.isascii():
         return text
     folded = unicodedata.normalize("NFKC", text)
@@ -133,7 +135,7 @@ def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _runs(text: str) -> Iterator[list[tuple[int, int]]]:
-    """Groups of digits with nothing but separators between them: letters and identifiers end a run."""
+    """Groups of digits with only separators between them: letters and identifiers end a run."""
     identifiers = [m.span() for m in _UUID.finditer(text) if not _is_digits(m[0])]
     run: list[tuple[int, int]] = []
     last_end = 0

@@ -68,7 +68,9 @@ class ServiceSettings(BaseSettings):
     tls_authority: Path | None = Field(
         None, description="Certificate of the mesh's authority, PEM."
     )
-    plaintext: bool = Field(False, description="Serve without TLS; allowed on loopback only.")
+    plaintext: bool = Field(
+        default=False, description="Serve without TLS; allowed on loopback only."
+    )
     plaintext_caller: str = Field(
         "spiffe://cashier.local/client/development",
         description="Who every caller is taken for under `PLAINTEXT`.",
@@ -117,14 +119,15 @@ class ServiceSettings(BaseSettings):
     def _is_safe(self) -> Self:
         if self.plaintext and not is_loopback(split_address(self.listen)[0]):
             raise ValueError(
-                f"{PREFIX}PLAINTEXT is set while {PREFIX}LISTEN is {self.listen}: without TLS only a "
-                f"loopback address may be served, so listen on 127.0.0.1 or set {PREFIX}TLS_CERTIFICATE, "
-                f"{PREFIX}TLS_PRIVATE_KEY and {PREFIX}TLS_AUTHORITY instead"
+                f"{PREFIX}PLAINTEXT is set while {PREFIX}LISTEN is {self.listen}: without TLS only "
+                f"a loopback address may be served, so listen on 127.0.0.1 or set "
+                f"{PREFIX}TLS_CERTIFICATE, {PREFIX}TLS_PRIVATE_KEY and {PREFIX}TLS_AUTHORITY"
             )
         if self.failpoints and self.environment is not Environment.DEVELOPMENT:
             raise ValueError(
-                f"{PREFIX}FAILPOINTS is set while {PREFIX}ENVIRONMENT is {self.environment}: faults are "
-                f"injected in development only, so unset it or set {PREFIX}ENVIRONMENT=development"
+                f"{PREFIX}FAILPOINTS is set while {PREFIX}ENVIRONMENT is {self.environment}: "
+                "faults are injected in development only, so unset it or set "
+                f"{PREFIX}ENVIRONMENT=development"
             )
         return self
 
@@ -134,7 +137,7 @@ class ServiceSettings(BaseSettings):
         return split_address(self.listen)
 
     def tls(self) -> Tls | None:
-        """The certificate files, or None under `plaintext`; SettingsRefused names what is missing."""
+        """The certificate files, None under `plaintext`; SettingsRefused names what is missing."""
         if self.plaintext:
             return None
         files = {
@@ -156,7 +159,7 @@ class ServiceSettings(BaseSettings):
         return Tls(*(path for path in files.values() if path is not None))
 
     def need(self, name: str) -> str:
-        """The text of a setting that this role cannot do without; SettingsRefused when it is empty."""
+        """The text of a setting that this role needs; SettingsRefused when it is empty."""
         value = getattr(self, name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
         if not text:

@@ -2,9 +2,8 @@
 
 import os
 import re
-from dataclasses import dataclass
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -26,16 +25,15 @@ EXPORT_PERIOD_MS = 1_000
 EXPORT_TIMEOUT_MS = 5_000
 EXPORT_QUEUE_MAX_SPANS = 8_192
 SERVICE_NAMESPACE = "cashier"
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
-)
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_NO_TRACE, _NO_SPAN, _NO_VERSION = "0" * 32, "0" * 16, "ff"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
+_ODD = frozenset("13579bdf")
 _random = SystemRandom()
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """A parsed traceparent: lower-case hex as on the wire."""
 
     trace_id: str
@@ -88,16 +86,19 @@ def recording_provider() -> TracerProvider | None:
 def parse_traceparent(value: str) -> Trace | None:
     """The trace that a caller is in; None when the header is not W3C trace context."""
     match = _TRACEPARENT.fullmatch(value)
-    if match is None or (value.startswith("00") and len(value) != 55):  # noqa: PLR2004
+    if match is None:
         return None
-    return Trace(match[1], match[2], sampled=bool(int(match[3], 16) & 1))
+    version, trace_id, span_id, flags, rest = match.groups()
+    # A later version may add to the end; version 00 may not, and ff is no version.
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN or (rest and version == "00"):
+        return None
+    return None if version == _NO_VERSION else Trace(trace_id, span_id, flags[1] in _ODD)
 
 
 def new_trace() -> Trace:
     """A trace that nobody records, so that log lines of one request still share an id."""
-    return Trace(
-        f"{_random.getrandbits(128) or 1:032x}", f"{_random.getrandbits(64) or 1:016x}", False
-    )
+    trace_id, span_id = _random.getrandbits(128) or 1, _random.getrandbits(64) or 1
+    return Trace(f"{trace_id:032x}", f"{span_id:016x}", sampled=False)
 
 
 def current_trace() -> Trace | None:

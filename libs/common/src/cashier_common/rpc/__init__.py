@@ -1,1 +1,1 @@
-"""How the services of the mesh talk: one pipeline on the server, one kind of channel on the client."""
+"""How the services of the mesh talk: one pipeline in, one kind of channel out."""

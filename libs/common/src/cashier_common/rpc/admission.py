@@ -1,9 +1,9 @@
-"""What must hold before a servicer's method runs: identity → deadline → validation → idempotency."""
+"""What must hold before a method runs: identity → deadline → validation → idempotency."""
 
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import grpc.aio
 from google.protobuf import descriptor_pool, message_factory
@@ -18,6 +18,9 @@ from cashier_common.rpc.idempotency import IDEMPOTENCY_KEY, check_key
 from cashier_common.rpc.identity import AccessPolicy, Grant, caller_of
 from cashier_common.rpc.validation import Plans, refuse_card_numbers
 from cashier_common.telemetry import TRACEPARENT, Trace, parse_traceparent
+
+USER_AGENT = "user-agent"
+KNOWN_AGENTS_MAX = 64  # the same few programs call all day: their names are searched once
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -51,6 +54,7 @@ class Admission:
         self._streaming = streaming
         self._request_type = message_factory.GetMessageClass(method.input_type)
         self._request_name = method.input_type.full_name
+        self._known_agents: set[str | bytes] = set()
         self._plan = gate.plans.plan(method.input_type)
         self._needs_key = bool(method.GetOptions().Extensions[options_pb2.idempotency_key_required])
 
@@ -68,8 +72,12 @@ class Admission:
             elif key == IDEMPOTENCY_KEY and isinstance(value, str):
                 # Said twice is said unclearly: an empty key is malformed.
                 call.idempotency_key = value if call.idempotency_key is None else ""
+            elif key == USER_AGENT and value in self._known_agents:
+                continue
             if holds_card_number(value if isinstance(value, str) else value.decode("latin-1")):
                 arrival.card_in = key
+            elif key == USER_AGENT and len(self._known_agents) < KNOWN_AGENTS_MAX:
+                self._known_agents.add(value)
         return arrival
 
     def admit(self, raw: bytes, context: Context, arrival: Arrival) -> Message:
@@ -97,7 +105,7 @@ class Admission:
         async for part in raw:
             message = self._decode(part)
             # Later parts may leave the merchant out; none may name one that is not allowed.
-            if not arrival.call.merchant or getattr(message, "merchant", ""):
+            if not arrival.call.merchant or getattr(message, "merchant", False):
                 self._check_merchant(message, grant, arrival.call)
             self._validate(message, part, arrival)
             yield message
@@ -121,7 +129,7 @@ class Admission:
             grant.check_merchant(call.merchant)
 
     def _set_deadline(self, context: Context, arrival: Arrival) -> None:
-        asked_s = context.time_remaining()
+        asked_s = cast("float | None", context.time_remaining())
         granted = granted_s(asked_s, streaming=self._streaming)
         deadline = arrival.call.deadline = Deadline(time.monotonic() + granted)
         DEADLINE.set(deadline)

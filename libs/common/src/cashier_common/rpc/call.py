@@ -44,7 +44,7 @@ class Call:
 
     @property
     def traceparent(self) -> str:
-        """W3C traceparent of the innermost span, to store on rows so that workers continue the trace."""
+        """W3C traceparent of the innermost span, for rows whose work a worker goes on with."""
         inner = trace.get_current_span().get_span_context()
         if inner.is_valid:
             return f"00-{inner.trace_id:032x}-{inner.span_id:016x}-{inner.trace_flags:02x}"

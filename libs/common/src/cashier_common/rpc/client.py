@@ -1,4 +1,4 @@
-"""Channels into the mesh: mutual TLS, every replica in turn, retries only where nothing can move twice."""
+"""Channels into the mesh: mutual TLS, replicas in turn, retries where nothing can move twice."""
 
 import ipaddress
 from collections.abc import Callable, Sequence
@@ -94,7 +94,7 @@ def connect_sync(
 
 
 def uri_of(target: str) -> str:
-    """The target as gRPC resolves it; several addresses must be numbers, since DNS gives one list."""
+    """The target as gRPC resolves it; several addresses must be numbers: DNS gives one list."""
     hosts = []
     for address in target.split(","):
         try:
@@ -108,8 +108,8 @@ def uri_of(target: str) -> str:
         numbers = [(ipaddress.ip_address(_number(host)), port) for host, port in hosts]
     except ValueError:
         raise SettingsRefused(
-            f"the target {target} names several hosts, so each must be a number such as 127.0.0.1:7401; "
-            "or give one DNS name that resolves to all replicas"
+            f"the target {target} names several hosts, so each must be a number such as "
+            "127.0.0.1:7401; or give one DNS name that resolves to all replicas"
         ) from None
     if len({address.version for address, _ in numbers}) > 1:
         raise SettingsRefused(f"the target {target} mixes IPv4 and IPv6: use one of them")
@@ -119,7 +119,7 @@ def uri_of(target: str) -> str:
 
 
 def read_service_config(text: str | None = None) -> str:
-    """The service config, by default the mesh's; SettingsRefused if it retries what may move twice."""
+    """The service config, by default the mesh's; SettingsRefused if it retries too much."""
     if text is None:
         text = (files("cashier") / "service_config" / "mesh.json").read_text(encoding="utf-8")
     try:
@@ -146,8 +146,8 @@ def read_service_config(text: str | None = None) -> str:
 class MeshChannel(grpc.aio.Channel):
     """Completes each call, and goes through the telemetry package only when a span is recorded.
 
-    gRPC runs an intercepted call in tasks of its own, which costs more than the rest of the call; so
-    no interceptor is used for what is not recorded.
+    gRPC runs an intercepted call in tasks of its own, which costs more than the rest of the call;
+    so no interceptor is used for what is not recorded.
     """
 
     def __init__(self, plain: grpc.aio.Channel, recorded: grpc.aio.Channel | None) -> None:

@@ -47,11 +47,11 @@ def granted_s(asked_s: float | None, *, streaming: bool) -> float:
 
 
 def hop(remaining_s: float, reserve_s: float = HOP_RESERVE_S) -> float:
-    """The time-out for a call to the next service: what is left less the reserve, never zero or less."""
+    """The time-out for a call to the next service: what is left less the reserve, above zero."""
     return max(remaining_s - reserve_s, HOP_MIN_S)
 
 
 def outgoing_s(default_s: float) -> float:
-    """The time-out of an outgoing call that names none: derived from the served call, or the default."""
+    """The time-out of an outgoing call that names none: what the served call leaves."""
     deadline = DEADLINE.get()
     return default_s if deadline is None else min(hop(deadline.remaining_s()), default_s)

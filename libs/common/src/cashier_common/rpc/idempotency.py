@@ -1,4 +1,4 @@
-"""Reads the caller's idempotency key; claiming it is the flow's, in the transaction that does the work."""
+"""Reads the caller's idempotency key; claiming it is the flow's, in its own transaction."""
 
 import re
 
@@ -7,7 +7,7 @@ from cashier_common.errors import IdempotencyKeyMissing
 IDEMPOTENCY_KEY = "idempotency-key"
 KEY_MIN_CHARS = 16  # money-safety.md §1.1
 KEY_MAX_CHARS = 128  # money-safety.md §1.1
-_KEY = re.compile(r"[\x21-\x7e]{%d,%d}" % (KEY_MIN_CHARS, KEY_MAX_CHARS))
+_KEY = re.compile(rf"[\x21-\x7e]{{{KEY_MIN_CHARS},{KEY_MAX_CHARS}}}")
 
 
 def check_key(key: str | None, method: str) -> None:

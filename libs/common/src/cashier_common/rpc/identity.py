@@ -89,7 +89,7 @@ def caller_of(context: PeerContext) -> str:
 
 
 def load_policy(path: Path) -> AccessPolicy:
-    """Read `callers: {<uri>: {merchants: [...], methods: [...]}}`; SettingsRefused names each fault."""
+    """Read `callers: {<uri>: {merchants: [...], methods: [...]}}`; SettingsRefused says why not."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -101,10 +101,12 @@ def load_policy(path: Path) -> AccessPolicy:
 
 def parse_policy(document: object, source: str) -> AccessPolicy:
     """The same from a parsed document; `source` is what messages call it."""
-    callers = document.get("callers") if isinstance(document, dict) else None
-    if not isinstance(callers, dict) or not callers or set(document or ()) != {"callers"}:
+    document = document if isinstance(document, dict) else {}
+    callers = document.get("callers")
+    if not isinstance(callers, dict) or not callers or len(document) != 1:
         raise SettingsRefused(
-            f"{source}: the document must be one mapping `callers` of at least one caller's URI to its rule"
+            f"{source}: the document must be one mapping `callers` "
+            "of at least one caller's URI to its rule"
         )
     faults: list[str] = []
     rules = {str(uri): _rule(str(uri), rule, faults) for uri, rule in callers.items()}
@@ -115,16 +117,14 @@ def parse_policy(document: object, source: str) -> AccessPolicy:
 
 def _rule(uri: str, rule: object, faults: list[str]) -> Rule:
     if not CALLER.match(uri):
-        faults.append(
-            f"caller {uri} must look like spiffe://cashier.local/service/router or …/client/demo"
-        )
+        faults.append(f"caller {uri} must look like spiffe://cashier.local/service/router")
     if not isinstance(rule, dict) or set(rule) != RULE_FIELDS:
         faults.append(f"caller {uri} must have exactly the lists `merchants` and `methods`")
         return Rule(frozenset(), ())
     merchants = _words(uri, "merchants", rule["merchants"], faults)
     methods = _words(uri, "methods", rule["methods"], faults)
     faults += [
-        f"caller {uri}: merchant {merchant} must match ^[a-z0-9][a-z0-9-]{{1,62}}$, or be the single word *"
+        f"caller {uri}: merchant {merchant} must match ^[a-z0-9][a-z0-9-]{{1,62}}$, or be * alone"
         for merchant in merchants
         if MERCHANT.fullmatch(merchant) is None and merchants != (EVERYTHING,)
     ]

@@ -1,4 +1,4 @@
-"""What every outgoing call carries: a deadline, the trace, and an idempotency key where one is required."""
+"""What every outgoing call carries: a deadline, the trace, and a key where one is required."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pool
 from cashier.common.v1 import options_pb2
 from cashier_common.rpc.deadlines import STREAM_DEFAULT_S, UNARY_DEFAULT_S, outgoing_s
 from cashier_common.rpc.idempotency import IDEMPOTENCY_KEY, check_key
-from cashier_common.telemetry import TRACEPARENT, current_trace, new_trace
+from cashier_common.telemetry import TRACEPARENT, current_trace
 
 Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
@@ -46,13 +46,14 @@ def pairs_of(metadata: Iterable[Any] | None, *, needs_key: bool, with_trace: boo
     if (key is not None or needs_key) and all(name != IDEMPOTENCY_KEY for name, _ in pairs):
         # A fresh key protects the transport's own retries; a caller that may ask again names one.
         pairs = (*pairs, (IDEMPOTENCY_KEY, key or uuid.uuid4().hex))
-    if with_trace:
-        pairs = (*pairs, (TRACEPARENT, (current_trace() or new_trace()).traceparent))
+    if with_trace and (found := current_trace()) is not None:
+        # Outside of any trace nothing is sent: whether to record one is then the server's to decide.
+        pairs = (*pairs, (TRACEPARENT, found.traceparent))
     return pairs
 
 
 def timeout_s(asked_s: float | None, *, streaming: bool) -> float:
-    """The time-out to send: what was asked for, else what the served call leaves, else the default."""
+    """The time-out to send: what was asked for, else what the served call leaves."""
     if asked_s is not None:
         return asked_s
     return outgoing_s(STREAM_DEFAULT_S if streaming else UNARY_DEFAULT_S)
@@ -70,10 +71,10 @@ class CallDetails(NamedTuple):
 
 
 class OutgoingInterceptor(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]
-    grpc.UnaryStreamClientInterceptor,  # type: ignore[type-arg]
-    grpc.StreamUnaryClientInterceptor,  # type: ignore[type-arg]
-    grpc.StreamStreamClientInterceptor,  # type: ignore[type-arg]
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
 ):
     """Completes the calls of a synchronous channel."""
 

@@ -1,4 +1,4 @@
-"""Page tokens: opaque, signed, and good for one filter only, so that a page never shows another list."""
+"""Page tokens: opaque, signed, and good for one filter only."""
 
 import base64
 import binascii
@@ -65,8 +65,8 @@ class Pager:
 def pager(settings: ServiceSettings, domain: str) -> Pager:
     """The pager of a service: all replicas make the same key, no two services do.
 
-    Without PAGE_TOKEN_KEY the key comes from DATABASE_URL, the one secret that replicas share. A token
-    is no permission: what it may show is decided by the merchant of the request.
+    Without PAGE_TOKEN_KEY the key comes from DATABASE_URL, the one secret that replicas share. A
+    token is no permission: what it may show is decided by the merchant of the request.
     """
     secret = settings.page_token_key.get_secret_value() or settings.database_url.get_secret_value()
     return Pager(hmac.digest(secret.encode(), KEY_CONTEXT + domain.encode(), hashlib.sha256))

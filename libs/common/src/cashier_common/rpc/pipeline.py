@@ -65,7 +65,7 @@ class Pipeline:
         )
 
     async def wrap(self, path: str, handler: Handler) -> Handler:
-        """The handler to register: bytes in, bytes out, and between them what this page's top says."""
+        """The handler to register: bytes in, bytes out, the steps of this page's top between."""
         kind = (bool(handler.request_streaming), bool(handler.response_streaming))
         method = Method(self._gate, self._runs, path, handler)
         serve = FACTORIES[kind](method.serve_stream if kind[1] else method.serve_one)
@@ -130,7 +130,7 @@ class Method:
             return answer
         finally:
             run.end()
-        await run.abort(context, status)
+        return await run.abort(context, status)
 
     async def serve_stream(self, raw: Any, context: Context) -> AsyncIterator[bytes]:
         """The same for many answers; the deadline ends the wait for the next one."""
@@ -199,14 +199,14 @@ def _written(behavior: Behavior, path: str, *, streams_out: bool) -> Behavior:
 
 
 def _one_not_served(path: str) -> Behavior:
-    async def refuse(_request: object, _context: object) -> object:  # noqa: RUF029 - it is awaited
+    async def refuse(_request: object, _context: object) -> object:
         raise NotServed(path)
 
     return refuse
 
 
 def _stream_not_served(path: str) -> Behavior:
-    async def refuse(_request: object, _context: object) -> AsyncIterator[object]:  # noqa: RUF029
+    async def refuse(_request: object, _context: object) -> AsyncIterator[object]:
         raise NotServed(path)
         yield  # type: ignore[unreachable]  # makes it a generator
 

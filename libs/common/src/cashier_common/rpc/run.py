@@ -66,7 +66,7 @@ class Run:
         self._begun = True
 
     async def limited(self, work: Awaitable[Answer], seconds: float | None) -> Answer:
-        """Await the work for so many seconds, then DeadlineExceeded; None where the transport ends it."""
+        """Await the work so long, then DeadlineExceeded; None where the transport ends it."""
         if seconds is None:
             return await work
         scope = asyncio.timeout(seconds)
@@ -113,9 +113,9 @@ class Run:
         Called outside of any `except`, so that no span records the error behind it; and not as
         `abort_with_status`, which the telemetry package does not see.
         """
-        details = (DETAILS, status.SerializeToString())
-        trailing = (details, *self._trailing())
-        await context.abort(BY_NUMBER[status.code], status.message, trailing)
+        trailing: list[tuple[str, str | bytes]] = [(DETAILS, status.SerializeToString())]
+        trailing += self._trailing()
+        await context.abort(BY_NUMBER[status.code], status.message, tuple(trailing))
 
     def end(self) -> None:
         """Give the place back."""

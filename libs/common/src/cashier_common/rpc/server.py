@@ -125,7 +125,7 @@ class MeshServer:
         await self._server.stop(grace_s)
 
     def _add_mesh_services(self) -> None:
-        """Health, reflection and channelz: open to every certificate of the mesh, so not in the pipeline."""
+        """Health, reflection, channelz: for every certificate of the mesh, so without pipeline."""
         names = [name for _, _, name in self._services]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
@@ -141,8 +141,8 @@ class MeshServer:
             return self._server.add_secure_port(listen, server_credentials(self._tls))
         except RuntimeError:
             raise SettingsRefused(
-                f"{listen} cannot be listened on: another process holds the port or the host is not "
-                "this machine's, so stop that process or set CASHIER_LISTEN to a free host:port"
+                f"{listen} cannot be listened on: another process holds the port or the host is "
+                "not this machine's, so stop that process or set CASHIER_LISTEN to a free host:port"
             ) from None
 
     async def _watch_readiness(self) -> None:
@@ -156,7 +156,7 @@ class MeshServer:
         if is_serving is self._is_serving:
             return
         self._is_serving = is_serving
-        status = health_pb2.HealthCheckResponse.ServingStatus
+        status = health_pb2.HealthCheckResponse
         for name in ("", *(name for _, _, name in self._services)):
             await self._health.set(name, status.SERVING if is_serving else status.NOT_SERVING)
         if fault is not None:

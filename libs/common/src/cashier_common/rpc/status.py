@@ -32,7 +32,7 @@ BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.St
 
 
 def to_status(refusal: Refusal, domain: str) -> status_pb2.Status:
-    """A status with exactly one ErrorInfo, and RetryInfo where the refusal says when to come back."""
+    """A status with exactly one ErrorInfo, and RetryInfo where it says when to come back."""
     facts = {name: _fact(value) for name, value in refusal.facts().items()}
     info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain=domain, metadata=facts)
     details = [_packed(info)]
@@ -95,7 +95,7 @@ def retry_after_s(error: BaseException) -> float | None:
 
 
 def is_nothing_happened(error: BaseException) -> bool:
-    """UNAVAILABLE with our own ErrorInfo: the server says that it did nothing. All else is in doubt."""
+    """UNAVAILABLE with our own ErrorInfo: the server did nothing. All else is in doubt."""
     code = getattr(error, "code", None)
     return (
         callable(code)

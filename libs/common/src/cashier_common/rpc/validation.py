@@ -1,12 +1,12 @@
-"""Refuses requests that their own contract forbids; the contract is read by reflection, once per type."""
+"""Refuses requests that their own contract forbids; reflection reads it, once per type."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.api import field_behavior_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from cashier_common.errors import CardNumberRefused, FieldInvalid, FieldRequired
@@ -110,24 +110,15 @@ def refuse_card_numbers(message: Message, raw: bytes) -> None:
 def _texts(message: Message, path: str) -> Iterator[tuple[str, str]]:
     for field, value in message.ListFields():
         here = path + field.name
-        if field.type == FieldDescriptor.TYPE_STRING:
-            for text in value if field.is_repeated else (value,):
-                yield here, text
-        elif field.type != FieldDescriptor.TYPE_MESSAGE:
-            continue
-        elif _is_map(field):
-            for key, item in value.items():
-                if isinstance(key, str):
-                    yield here, key
-                if isinstance(item, str):
-                    yield here, item
-                elif isinstance(item, Message):
-                    yield from _texts(item, f"{here}.")
-        elif field.is_repeated:
-            for index, item in enumerate(value):
-                yield from _texts(item, f"{here}[{index}].")
+        if _is_map(field):
+            items = [*value.keys(), *value.values()]
         else:
-            yield from _texts(value, f"{here}.")
+            items = value if field.is_repeated else [value]
+        for item in items:
+            if isinstance(item, str):
+                yield here, item
+            elif isinstance(item, Message):
+                yield from _texts(item, f"{here}.")
 
 
 def _check(field: FieldDescriptor, plans: Plans) -> Check | None:
@@ -170,11 +161,12 @@ def _text_check(field: FieldDescriptor, plans: Plans) -> Check:
 
 
 def _enum_check(field: FieldDescriptor) -> Check:
-    name, known = field.name, frozenset(field.enum_type.values_by_number)
-    expected = f"a value of {field.enum_type.full_name} that this server knows"
+    name, enum = field.name, cast("EnumDescriptor", field.enum_type)
+    known = frozenset(enum.values_by_number)
+    expected = f"a value of {enum.full_name} that this server knows"
 
     def check(value: int, path: str) -> None:
-        # A plain field is listed only when it is not 0, so a 0 here was said aloud or stands in a list.
+        # A plain field is listed only if it is not 0: a 0 here was said aloud or stands in a list.
         if value not in known or value == 0:
             raise FieldInvalid(path + name, str(value), expected)
 
@@ -196,7 +188,7 @@ def _list_check(field: FieldDescriptor, one: Check | None, plans: Plans) -> Chec
 
 def _map_check(field: FieldDescriptor, plans: Plans) -> Check:
     name, limit = field.name, plans.limits.get(field.full_name, ENTRIES_MAX)
-    entry = field.message_type
+    entry = cast("Descriptor", field.message_type)
     key_check = _one_check(entry.fields_by_name["key"], plans)
     value_check = _one_check(entry.fields_by_name["value"], plans)
     below = f"{name}."
@@ -231,13 +223,14 @@ def _show(field: FieldDescriptor) -> Callable[[str], str]:
 
 
 def shown(value: str) -> str:
-    """As much of a refused value as an error may repeat: masked, cut, without control characters."""
+    """As much of a refused value as an error may repeat: masked, cut, no control characters."""
     safe = masked(value[: 2 * SHOWN_MAX_CHARS])[:SHOWN_MAX_CHARS]
     return "".join("?" if unicodedata.category(c) == "Cc" else c for c in safe)
 
 
 def _behaves(field: FieldDescriptor, behavior: int) -> bool:
-    return behavior in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    extension: Any = field_behavior_pb2.field_behavior  # its package has no stubs to know it by
+    return behavior in field.GetOptions().Extensions[extension]
 
 
 def _is_map(field: FieldDescriptor) -> bool:
