@@ -49,6 +49,18 @@ class Entry:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whose journal it is; empty words where nobody knows."""
+
+    merchant: str = ""
+    payment: str = ""
+    operation: str = ""
+
+
+NOBODY = About()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """Entries that sum to zero per asset, and what they are about."""
@@ -109,41 +121,37 @@ _CONTRA = {
     Category.BANK: Account.BANK_IN_TRANSIT,
     Category.FEE: Account.FEES,
     Category.RESERVE: Account.RESERVE,
-    Category.DISPUTE: Account.CHARGEBACKS,
 }
 
 
 def settlement_journal(
-    line: Line, *, account: Account, at: datetime, payment: str, operation: str, merchant: str
+    line: Line, *, account: Account, at: datetime, about: About
 ) -> Journal | None:
     """A matched line: gross leaves `account` (where the operation put it) for clearing and fees."""
-    return _line_journal(
-        line, Cause.SETTLEMENT_LINE, _moved_by(line, account), at, payment, operation, merchant
-    )
+    return _line_journal(line, Cause.SETTLEMENT_LINE, _moved_by(line, account), at, about)
 
 
-def suspended_journal(line: Line, *, at: datetime) -> Journal | None:
-    """A line that belongs to nothing: it is on our balance, so it is booked, against suspense."""
-    entries = _moved_by(line, Account.SUSPENSE)
-    return _line_journal(line, Cause.SETTLEMENT_SUSPENDED, entries, at, "", "", "")
+def suspended_journal(line: Line, *, parked: Account, at: datetime) -> Journal | None:
+    """A line that belongs to nothing yet: it is on our balance, so it is booked against `parked`."""
+    return _line_journal(line, Cause.SETTLEMENT_SUSPENDED, _moved_by(line, parked), at, NOBODY)
 
 
 def released_journal(
-    line: Line, *, account: Account, at: datetime, payment: str, operation: str, merchant: str
+    line: Line, *, parked: Account, account: Account, at: datetime, about: About
 ) -> Journal | None:
-    """A suspended line found its operation: gross moves from suspense to where it belongs."""
+    """A suspended line found its operation: gross moves from `parked` to where it belongs."""
     owner, asset = line.processor_account, line.asset
     entries = _balanced(
-        Entry(Account.SUSPENSE, owner, asset, line.amount),
+        Entry(parked, owner, asset, line.amount),
         Entry(account, owner, asset, -line.amount),
     )
-    return _line_journal(line, Cause.SUSPENSE_RELEASED, entries, at, payment, operation, merchant)
+    return _line_journal(line, Cause.SUSPENSE_RELEASED, entries, at, about)
 
 
 def processor_journal(line: Line, *, at: datetime) -> Journal | None:
-    """A line of the processor's own: payout to the bank, fee, reserve, chargeback."""
+    """A line of the processor's own: payout to the bank, fee, reserve."""
     entries = _moved_by(line, _CONTRA.get(line.category, Account.SUSPENSE))
-    return _line_journal(line, Cause.PROCESSOR_LINE, entries, at, "", "", "")
+    return _line_journal(line, Cause.PROCESSOR_LINE, entries, at, NOBODY)
 
 
 def write_off_journal(
@@ -191,22 +199,16 @@ def _balanced(*entries: Entry) -> tuple[Entry, ...]:
 
 
 def _line_journal(
-    line: Line,
-    cause: Cause,
-    entries: tuple[Entry, ...],
-    at: datetime,
-    payment: str,
-    operation: str,
-    merchant: str,
+    line: Line, cause: Cause, entries: tuple[Entry, ...], at: datetime, about: About
 ) -> Journal | None:
     if not entries:
         return None
     return Journal(
         journal_id=derived_name("journals", "jrn", "line", line.line_id, cause),
         cause=cause,
-        merchant=merchant,
-        payment=payment,
-        operation=operation,
+        merchant=about.merchant,
+        payment=about.payment,
+        operation=about.operation,
         processor_account=line.processor_account,
         source=line.line_id,
         book_time=at,

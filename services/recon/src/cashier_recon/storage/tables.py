@@ -150,11 +150,14 @@ run_items = Table(
     Column("outcome", Text, nullable=False),
     Column("line_id", Text),
     Column("operation", Text),
+    Column("before_state", Text, nullable=False),
+    Column("event", Text),
     Column("related", Text),
     Column("rejected_statement", Text),
     Column("rejected_row", Integer),
-    Column("fee_outcome", Text),
-    Column("detail", Text, nullable=False),
+    Column("second", Text, nullable=False),
+    Column("second_expected", BigInteger),
+    Column("second_observed", BigInteger),
     Column("applied", Boolean, nullable=False),
 )
 exceptions = Table(
