@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
+from cashier_common import failpoints
 from cashier_common.clock import SystemClock
 from cashier_common.db.audit import SealedStep, read_sealed
 from cashier_common.db.engine import Database
@@ -47,6 +48,7 @@ class SealedRecord:
 
 async def build(settings: GatewaySettings, role: Role) -> App:
     """Open what the role needs; SettingsRefused says what is missing."""
+    failpoints.configure(settings.failpoints, environment=settings.environment)
     terminals = {
         account.account_id: Terminal(account, _adapter(account, settings))
         for account in load_accounts(settings.processor_accounts)
