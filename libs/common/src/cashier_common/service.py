@@ -2,27 +2,27 @@
 
 import asyncio
 import contextlib
-import importlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import structlog
 import typer
 import uvloop
 
+from cashier_common import failpoints
+from cashier_common.db.migrate import run_migrations
 from cashier_common.errors import Refusal
 from cashier_common.logs import configure_logging
 from cashier_common.rpc.server import MeshServer, Readiness, Registration
 from cashier_common.settings import ServiceSettings, SettingsRefused, load
 from cashier_common.telemetry import configure_tracing
+from cashier_common.worker import Worker, run_workers
 
-if TYPE_CHECKING:
-    from cashier_common.worker import Worker
-
+PHASES = "`pre` stops before what the running code cannot live with; `post` applies everything."
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h: a restart alone will not help
 LOG = structlog.stdlib.get_logger("cashier.service")
 
@@ -30,6 +30,11 @@ LOG = structlog.stdlib.get_logger("cashier.service")
 class Role(StrEnum):
     SERVE = "serve"
     WORK = "work"
+
+
+class Phase(StrEnum):
+    PRE = "pre"
+    POST = "post"
 
 
 async def _nothing() -> None:
@@ -45,7 +50,7 @@ class App:
 
     domain: str
     services: Sequence[Registration] = ()
-    workers: "Sequence[Worker]" = ()
+    workers: Sequence[Worker] = ()
     readiness: Readiness | None = None
     on_stop: Callable[[], Awaitable[None]] = _nothing
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -76,7 +81,7 @@ def cli(
         _run(name, settings, build, Role.WORK)
 
     @commands.command()
-    def migrate() -> None:
+    def migrate(phase: Annotated[Phase, typer.Option(help=PHASES)] = Phase.POST) -> None:
         """Bring the service's database to this version's schema."""
         with _sentences():
             loaded = load(settings)
@@ -99,8 +104,7 @@ async def run(app: App, settings: ServiceSettings, role: Role, stop: asyncio.Eve
         if role is Role.SERVE:
             await _serve(app, settings, stop)
         else:
-            worker = importlib.import_module("cashier_common.worker")
-            await worker.run_workers(app.workers, stop)
+            await run_workers(app.workers, stop)
     finally:
         await app.on_stop()
 
@@ -123,6 +127,7 @@ def _run(name: str, kind: type[ServiceSettings], build: Build, role: Role) -> No
     with _sentences():
         settings = load(kind)
         configure_logging(settings, name)
+        failpoints.configure(settings.failpoints, environment=settings.environment.value)
         provider = configure_tracing(settings, name)
         try:
             uvloop.run(_live(settings, build, role))
@@ -145,6 +150,6 @@ def _sentences() -> Iterator[None]:
     """A start that is refused ends with a sentence per line instead of a stack."""
     try:
         yield
-    except (SettingsRefused, Refusal) as error:
+    except (SettingsRefused, failpoints.FailpointsRefused, Refusal) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(EXIT_REFUSED) from None
