@@ -1,0 +1,279 @@
+"""The gateway's rules without a world: declines, fingerprints, accounts and the life of a call."""
+
+import dataclasses
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cashier_common.errors import AssetUnknown, TransitionRefused
+from cashier_common.money import Money
+from cashier_gateway.clients.declines import load_codes
+from cashier_gateway.domain.account import AccountState, FeeSchedule, Limit, ProcessorAccount
+from cashier_gateway.domain.call import Call, Command, Request
+from cashier_gateway.domain.declines import (
+    MEANINGS,
+    NEVER_RETRYABLE_FAMILIES,
+    RETRYABLE,
+    Category,
+    DeclineMap,
+    Row,
+    lint,
+)
+from cashier_gateway.domain.errors import AccountNotEligible
+from cashier_gateway.domain.lifecycle import CALL, CERTAIN, Event, State
+from cashier_gateway.domain.outcome import Action, Answer, Decline, Outcome, Settlement
+
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PROCESSORS = ["sandbox", "stripe"]
+
+
+def a_row(**changes) -> Row:
+    row = Row(
+        operation="*", code="try_later", advice="*", meaning="TRY_AGAIN_LATER",
+        category=Category.SOFT,
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_no_map_makes_a_dangerous_code_retryable(processor):
+    codes = load_codes(processor)
+
+    assert [] == lint(codes.declines.rows) + lint(codes.errors.rows)
+
+
+@pytest.mark.parametrize(
+    "meaning", [m for m, f in MEANINGS.items() if f in NEVER_RETRYABLE_FAMILIES]
+)
+@pytest.mark.parametrize("category", sorted(RETRYABLE))
+def test_the_lint_bites_on_a_dangerous_meaning(meaning, category):
+    assert 1 == len(lint([a_row(meaning=meaning, category=category)]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "timeout", "timed_out", "lock_timeout", "suspected_fraud", "stolen_card", "pickup_card",
+        "sanctions_hit", "compliance_restriction", "invalid_request_error", "parameter_missing",
+        "duplicate_transaction", "revocation_of_authorization",
+    ],
+)  # fmt: skip
+def test_the_lint_bites_on_a_dangerous_code_with_a_kind_meaning(code):
+    assert 1 == len(lint([a_row(code=code)]))
+    assert [] == lint([a_row(code=code, category=Category.HARD)])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([a_row(meaning="NO_WORD_OF_OURS")], id="unknown meaning"),
+        pytest.param([a_row(code="*", category=Category.HARD)], id="catches all"),
+        pytest.param([a_row(), a_row(category=Category.HARD)], id="twice"),
+    ],
+)
+def test_the_lint_bites_on_a_careless_row(rows):
+    assert 1 == len(lint(rows))
+
+
+@given(st.text(max_size=30), st.text(max_size=10))
+def test_a_code_in_no_row_never_retries(code, advice):
+    event, decline = DeclineMap([a_row()]).read(
+        operation="authorize", code=f"x{code}", advice=advice
+    )
+
+    assert Event.DECLINE_HARD is event
+    assert ("UNRECOGNISED", "HARD", f"x{code}") == (decline.meaning, decline.category, decline.code)
+
+
+def test_the_most_exact_row_wins():
+    rows = [
+        a_row(category=Category.HARD),
+        a_row(advice="again"),
+        a_row(operation="authorize", category=Category.NEVER),
+    ]
+    told = DeclineMap(rows)
+
+    answers = [
+        told.read(operation=operation, code="try_later", advice=advice)[1].category
+        for operation, advice in (("refund", ""), ("refund", "again"), ("authorize", "again"))
+    ]
+
+    assert ["HARD", "SOFT", "NEVER"] == answers
+
+
+A_COMMAND = Command(
+    merchant="acme",
+    operation="payments/pay_a/operations/1",
+    account="one",
+    amount=Money(1250, "EUR"),
+    request=Request(token="tok", capture=True, method="CARD"),
+)
+
+
+FLAGS = {"capture", "off_session"}
+TEXTS = [field for field in dataclasses.fields(Request) if field.name not in FLAGS]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(A_COMMAND, merchant="acme2"),
+        replace(A_COMMAND, operation="payments/pay_a/operations/2"),
+        replace(A_COMMAND, account="two"),
+        replace(A_COMMAND, amount=Money(1251, "EUR")),
+        replace(A_COMMAND, amount=Money(1250, "USD")),
+        *(
+            replace(A_COMMAND, request=replace(A_COMMAND.request, **{name: value}))
+            for name, value in (
+                *((field.name, "other") for field in TEXTS),
+                ("capture", False),
+                ("off_session", True),
+            )
+        ),
+    ],
+    ids=[f"change {number}" for number in range(14)],
+)
+def test_every_field_that_means_something_is_in_the_fingerprint(changed):
+    assert A_COMMAND.fingerprint != changed.fingerprint
+
+
+def test_the_fingerprint_is_versioned_and_stays_what_it_was():
+    """A replica of the next version must recognise what this one wrote."""
+    assert "01" + FINGERPRINT == A_COMMAND.fingerprint.hex()
+    assert A_COMMAND.fingerprint == replace(A_COMMAND, expire_at=AT).fingerprint
+
+
+FINGERPRINT = "6d0c97859629689544ef427176f5a71841c35c0520d208ffd429ce287be46cbf"
+
+
+@given(st.lists(st.sampled_from(Event), max_size=12))
+def test_a_certain_answer_stays(events):
+    state = State.ABSENT
+    for event in events:
+        before, state = state, CALL.next(state, event) if CALL.accepts(state, event) else state
+        assert before not in CERTAIN or state is before
+
+
+def test_nothing_but_the_first_owner_or_evidence_ends_in_success():
+    sources = {
+        state for (state, event), after in CALL.transitions.items() if after is State.SUCCEEDED
+    }
+
+    assert {
+        State.SUBMITTING, State.IN_DOUBT, State.PENDING, State.ACTION_REQUIRED, State.CONFLICTED,
+        State.NOT_FOUND,
+    } == sources  # fmt: skip
+
+
+def test_not_sent_can_only_follow_submitting():
+    """Who lost track may not find out later that nothing was sent."""
+    sources = [state for (state, _), after in CALL.transitions.items() if after is State.NOT_SENT]
+
+    assert [State.SUBMITTING] == sources
+
+
+def test_a_fence_moves_the_fencing_token():
+    call = Call.submitted(A_COMMAND, b"f", traceparent="", at=AT)
+
+    fenced = call.fenced_off()
+
+    assert (State.IN_DOUBT, True) == (fenced.state, fenced.fenced)
+    assert (call.lease_epoch + 1, call.version + 1) == (fenced.lease_epoch, fenced.version)
+
+
+def test_an_answer_the_table_does_not_know_is_refused():
+    call = Call.submitted(A_COMMAND, b"f", traceparent="", at=AT)
+    done = call.advanced(Event.SUCCEED, Outcome("done", AT), "ch_1")
+
+    with pytest.raises(TransitionRefused):
+        done.advanced(Event.DECLINE_HARD, Outcome("no", AT), "ch_1")
+
+
+def test_an_outcome_survives_its_row():
+    outcome = Outcome(
+        detail="a sentence",
+        observed_at=AT,
+        amount=Money(5, "JPY"),
+        decline=Decline("code", "advice", "DO_NOT_HONOR", "HARD"),
+        action=Action(sdk="stripe", data={"client_secret": "quiet"}),
+        settlement=Settlement("v1", Money(1, "JPY"), AT + timedelta(days=2)),
+        risk_ppm=12,
+    )
+
+    assert outcome == Outcome.from_json(outcome.to_json())
+    assert "quiet" not in str(outcome.to_json(secrets=False))
+    assert Outcome("x", AT) == Outcome.from_json(Outcome("x", AT).to_json())
+
+
+def an_account(**changes) -> ProcessorAccount:
+    facts = {
+        "account_id": "one",
+        "processor": "sandbox",
+        "base_url": "http://127.0.0.1:1",
+        "credential": "env:X",
+        "honours_idempotency_keys": True,
+        "assets": ["EUR", "JPY"],
+        "fees": FeeSchedule(version="v1", percent_bps=290, fixed={"EUR": 25}),
+        "settlement_lag_days": 2,
+    }
+    return ProcessorAccount.model_validate(facts | changes)
+
+
+@pytest.mark.parametrize(
+    ("minor", "asset", "fee"),
+    [(10_000, "EUR", 315), (1, "EUR", 1), (10, "EUR", 10), (1_000, "JPY", 29), (50, "JPY", 1)],
+)
+def test_a_fee_is_whole_units_and_never_above_the_amount(minor, asset, fee):
+    assert Money(fee, asset) == an_account().fees.fee(Money(minor, asset))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": AccountState.DRAINING},
+        {"state": AccountState.DISABLED},
+        {"merchants": ["somebody-else"]},
+        {"methods": ["PIX"]},
+        {"assets": ["JPY"], "fees": FeeSchedule(version="v", percent_bps=0)},
+        {"limits": {"EUR": Limit(min=2_000)}},
+        {"limits": {"EUR": Limit(max=1_000)}},
+    ],
+    ids=str,
+)
+def test_an_account_takes_only_what_it_was_contracted_for(changes):
+    account = an_account(**changes)
+
+    with pytest.raises(AccountNotEligible):
+        account.check(merchant="acme", method="CARD", amount=Money(1250, "EUR"))
+
+
+def test_an_account_takes_what_it_was_contracted_for():
+    account = an_account(limits={"EUR": Limit(min=1250, max=1250)}, merchants=["acme"])
+
+    account.check(merchant="acme", method="CARD", amount=Money(1250, "EUR"))
+    with pytest.raises(AssetUnknown):
+        account.check(merchant="acme", method="CARD", amount=Money(1, "XXQ"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"assets": ["EUR", "XXQ"]},
+        {"limits": {"USD": {"min": 1}}},
+        {"timeout_s": 1_000},
+        {"account_id": "No Spaces"},
+        {"fees": {"version": "v", "percent_bps": 2.5}},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_an_account_that_makes_no_sense_is_refused_at_the_start(changes):
+    with pytest.raises(ValueError, match="validation error"):
+        an_account(**changes)
+
+
+def test_an_answer_speaks_of_the_operation_unless_it_says_otherwise():
+    assert not Answer(Event.SUCCEED, "x").of_request
