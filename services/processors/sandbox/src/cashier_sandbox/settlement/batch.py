@@ -10,7 +10,8 @@ from random import Random
 from cashier_sandbox.domain.book import Movement
 from cashier_sandbox.domain.chance import stable_id
 
-FEE_OFF_MAX_MINOR = 50
+# One minor unit more or less is how processors round, and no mistake.
+FEE_OFF_MIN_MINOR, FEE_OFF_MAX_MINOR = 2, 50
 ALTER_MAX_MINOR = 500
 
 
@@ -135,7 +136,7 @@ def _spoil(
         made.append(("duplicate", again, "the line before once more"))
     for _ in range(mistakes.fee_off):
         row = next(chosen)
-        wrong = replace(row, fee=row.fee + random.randint(1, FEE_OFF_MAX_MINOR))
+        wrong = replace(row, fee=row.fee + random.randint(FEE_OFF_MIN_MINOR, FEE_OFF_MAX_MINOR))
         swapped[id(row)] = [wrong]
         made.append(("fee_off", wrong, f"fee {wrong.fee} instead of {row.fee}"))
     spoiled = [new for row in rows for new in swapped.get(id(row), [row])]
