@@ -5,7 +5,7 @@ from typing import Final
 from cashier.risk.v1 import risk_admin_service_pb2_grpc, risk_service_pb2_grpc
 from cashier_common.clock import SystemClock
 from cashier_common.db.engine import Database
-from cashier_common.db.sealer import Sealer
+from cashier_common.db.sealer import PERIOD_S, Sealer
 from cashier_common.db.verify import verify
 from cashier_common.redis.client import Hints
 from cashier_common.service import App, Role
@@ -24,15 +24,13 @@ from cashier_risk.workers.refills import Refills
 DOMAIN: Final = "risk.cashier"
 RISK: Final = "cashier.risk.v1.RiskService"
 RISK_ADMIN: Final = "cashier.risk.v1.RiskAdminService"
-SEAL_PERIOD_S: Final = 0.2
-"""A step is sealed within 5 s; this leaves room for a busy machine."""
 
 
 async def build(settings: RiskSettings, role: Role) -> App:
     """Put the service together; nothing is connected before its first use."""
     database = await Database.connect(settings.need("database_url"), name=f"risk {role}")
     if role is Role.WORK:
-        sealer = Worker("sealer", Sealer(database).step, SEAL_PERIOD_S)
+        sealer = Worker("sealer", Sealer(database).step, PERIOD_S)
         return App(DOMAIN, workers=[sealer], on_stop=database.close)
     clock, truth = SystemClock(), DatabaseTruth(database)
     redis_url = settings.redis_url.get_secret_value()

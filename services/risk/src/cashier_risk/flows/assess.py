@@ -78,7 +78,6 @@ async def _velocity(asked: Asked, desk: Desk, at: datetime) -> tuple[Mapping[str
         if counted is not None and counted.trusted:
             return counted.counts, False
         away = counted is None
-        if not away:
-            desk.refill(asked.merchant)
+        desk.refill(asked.merchant)
     name = assessment_name(asked.merchant, asked.payment)
     return await desk.truth.counts(asked, name=name, at=at), away

@@ -91,6 +91,9 @@ class Counters(Protocol):
     async def generation(self, merchant: str) -> str | None:
         """Which life of the merchant's server this is: another one may have forgotten things."""
 
+    async def mend(self, merchant: str) -> bool:
+        """Add what could not be added before; False when that does not make them whole."""
+
     async def load(self, merchant: str, events: Sequence[Event]) -> bool:
         """Add events that may be missing; False when they could not be added."""
 
