@@ -29,7 +29,7 @@ ROUTER = "spiffe://cashier.local/service/router"
 KEY = "order-2026-11-22-0001"
 
 
-class Parcels(grpc_stubs.ParcelServiceServicer):
+class Parcels(grpc_stubs.ParcelServiceServicer):  # type: ignore[misc] # known while running only
     """Answers what the call looked like, and fails on request."""
 
     def __init__(self) -> None:

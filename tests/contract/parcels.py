@@ -1,11 +1,11 @@
-"""A service of the mesh that only tests know: its contract uses every rule that the pipeline reads."""
+"""A service that only tests know: its contract uses every rule that the pipeline reads."""
 
 import importlib
 import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from google.api import field_behavior_pb2
 from grpc_tools import protoc
@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 SERVICE = "parcels.v1.ParcelService"
 
 
-def _compiled() -> tuple[ModuleType, ModuleType]:
+def _compiled() -> tuple[Any, Any]:
     folder = tempfile.mkdtemp(prefix="parcels-")
     includes = (
         HERE,

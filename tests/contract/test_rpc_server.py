@@ -23,6 +23,7 @@ from cashier_common.rpc.status import (
     retry_after_s,
     status_of,
 )
+from cashier_common.telemetry import FollowOrDraw
 from tests.contract.mesh_fixture import (
     CHECKOUT,
     KEY,
@@ -97,7 +98,7 @@ async def test_a_bad_message_in_a_stream_is_the_callers_fault(mesh):
 async def test_a_status_has_exactly_one_error_info_of_the_servers_domain(mesh):
     error = await refusal(mesh.stub().SendParcel(a_parcel(merchant="")))
 
-    details = [detail for detail in status_of(error).details]
+    details = list(status_of(error).details)
     assert ["parcels.cashier"] == [error_info(error).domain]
     assert 1 == sum(detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR) for detail in details)
     assert "merchant is required: set it and send the request again" == error.details()
@@ -280,9 +281,12 @@ async def test_a_late_refusal_ends_a_stream_with_its_status(mesh):
     mesh.servicer.raises = RaceLost(name="parcels/1")
     answers = []
 
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
+    async def watch():
         async for answer in mesh.stub().WatchParcel(pb.GetParcelRequest(merchant="acme")):
             answers.append(answer.text)  # noqa: PERF401 - the answers before the error count
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await watch()
 
     assert ["0", "1", "2"] == answers
     assert "RACE_LOST" == error_info(raised.value).reason
@@ -310,21 +314,23 @@ async def test_a_stream_that_outlives_its_time_ends_with_a_reason(mesh, monkeypa
     monkeypatch.setattr(deadlines, "STREAM_MAX_S", 0.2)
     mesh.servicer.sleeps_s = 5
 
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
+    async def watch():
         async for _ in mesh.stub().WatchParcel(pb.GetParcelRequest(merchant="acme")):
             pass
 
-    assert "DEADLINE_EXCEEDED" == error_info(raised.value).reason
+    error = await refusal(watch())
+
+    assert "DEADLINE_EXCEEDED" == error_info(error).reason
 
 
 async def test_a_caller_that_hangs_up_leaves_a_line(mesh):
     mesh.servicer.sleeps_s = 5
     call = mesh.stub().SendParcel(a_parcel())
-    while not mesh.servicer.sent:
+    while not mesh.servicer.sent:  # noqa: ASYNC110 - the other side sets no event
         await asyncio.sleep(0.01)
 
     call.cancel()
-    while not mesh.log.lines:
+    while not mesh.log.lines:  # noqa: ASYNC110 - the same
         await asyncio.sleep(0.01)
 
     assert "CANCELLED" == orjson.loads(mesh.log.lines[0])["code"]
@@ -335,7 +341,7 @@ async def test_too_many_calls_are_told_so_at_once(mesh, monkeypatch):
     mesh.servicer.sleeps_s = 5
     stub = mesh.stub()
     first = stub.SendParcel(a_parcel())
-    while not mesh.servicer.sent:
+    while not mesh.servicer.sent:  # noqa: ASYNC110 - the other side sets no event
         await asyncio.sleep(0.01)
 
     error = await refusal(stub.SendParcel(a_parcel()))
@@ -405,6 +411,22 @@ async def test_a_trace_that_the_caller_does_not_record_keeps_its_id_and_costs_no
     assert 0x00F067AA0BA902B7 == span.parent.span_id
     lines = [orjson.loads(line)["trace_id"] for line in mesh.log.lines]
     assert ["4bf92f3577b34da6a3ce929d0e0e4736"] * 2 == lines
+
+
+async def test_of_new_traces_the_drawn_share_is_recorded_and_each_has_an_id(tmp_path):
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(sampler=FollowOrDraw(0.5))
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with a_mesh(tmp_path, tracer_provider=provider) as mesh:
+        stub = mesh.stub()
+        for _ in range(100):
+            await stub.SendParcel(a_parcel())
+
+    traces = {orjson.loads(line)["trace_id"] for line in mesh.log.lines}
+    recorded = {f"{span.context.trace_id:032x}" for span in spans.get_finished_spans()}
+    assert 100 == len(traces)
+    assert 20 < len(recorded) < 80
+    assert recorded < traces
 
 
 async def test_a_refused_call_is_seen_by_its_span(tmp_path):

@@ -1,4 +1,4 @@
-"""A process of the mesh starts, answers, refuses to start in sentences, and ends when it is told."""
+"""A process of the mesh starts or says why not, answers, and ends when it is told."""
 
 import asyncio
 import os
@@ -41,8 +41,7 @@ cli("parcels", build)()
 def port():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        yield_port = held.getsockname()[1]
-    return yield_port
+        return held.getsockname()[1]
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_no_card_number_and_no_secret_gets_past(lines):
 def test_a_stack_is_logged_masked_and_without_local_values(lines):
     try:
         secret_local = "hunter2"
-        raise ValueError(f"card 4111111111111111 {len(secret_local)}")
+        raise ValueError(f"card 4111111111111111 {len(secret_local)}")  # noqa: TRY301
     except ValueError as error:
         structlog.get_logger().error("call_failed", exc_info=error)
 

@@ -1,4 +1,6 @@
-"""Outgoing calls are completed: a deadline always, the trace, a key where the contract requires one."""
+"""Outgoing calls are completed: a deadline always, the trace, a key where one is required."""
+
+import json
 
 import grpc
 import grpc_testing
@@ -22,6 +24,11 @@ TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", sampled=Fa
 def channel():
     clock = grpc_testing.strict_fake_time(0)
     return grpc_testing.channel([SERVICE], clock)
+
+
+def retrying(name, *codes):
+    policy = {"retryableStatusCodes": list(codes)}
+    return json.dumps({"methodConfig": [{"name": [name], "retryPolicy": policy}]})
 
 
 def send(channel, method="SendParcel", request=None, **options):
@@ -141,21 +148,9 @@ def test_the_meshs_own_service_config_is_accepted():
     [
         ("nonsense", "not a JSON object"),
         ("[]", "not a JSON object"),
-        (
-            '{"methodConfig":[{"name":[{"service":"a.B","method":"C"}],'
-            '"retryPolicy":{"retryableStatusCodes":["UNAVAILABLE","ABORTED"]}}]}',
-            "UNAVAILABLE only",
-        ),
-        (
-            '{"methodConfig":[{"name":[{"service":"a.B"}],'
-            '"retryPolicy":{"retryableStatusCodes":["UNAVAILABLE"]}}]}',
-            "list each method",
-        ),
-        (
-            '{"methodConfig":[{"name":[{}],'
-            '"retryPolicy":{"retryableStatusCodes":["UNAVAILABLE"]}}]}',
-            "list each method",
-        ),
+        (retrying({"service": "a.B", "method": "C"}, "UNAVAILABLE", "ABORTED"), "UNAVAILABLE only"),
+        (retrying({"service": "a.B"}, "UNAVAILABLE"), "list each method"),
+        (retrying({}, "UNAVAILABLE"), "list each method"),
     ],
 )
 def test_a_service_config_that_retries_too_much_is_refused(text, complaint):

@@ -87,8 +87,7 @@ def cli(
             loaded = load(settings)
             configure_logging(loaded, name)
             url = loaded.need("database_owner_url")
-            migrations = importlib.import_module("cashier_common.db.migrate")
-            asyncio.run(migrations.run_migrations(f"cashier_{name}", url))
+            asyncio.run(run_migrations(f"cashier_{name}", url, phase=phase.value))
 
     @commands.command("settings")
     def show_settings() -> None:

@@ -2,8 +2,9 @@
 
 import os
 import re
+from contextvars import ContextVar
 from random import SystemRandom
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -11,7 +12,13 @@ from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -32,6 +39,8 @@ _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _ODD = frozenset("13579bdf")
 _random = SystemRandom()
 
+HAS_WON: ContextVar[bool] = ContextVar("cashier_trace_won", default=False)
+
 
 class Trace(NamedTuple):
     """A parsed traceparent: lower-case hex as on the wire."""
@@ -43,6 +52,41 @@ class Trace(NamedTuple):
     @property
     def traceparent(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+class Drawn(Sampler):
+    """Samples the new traces that a server's draw has chosen, and others by ratio."""
+
+    def __init__(self, ratio: float) -> None:
+        self._ratio = ratio
+        self._by_trace_id = TraceIdRatioBased(ratio)
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:  # noqa: ANN401
+        if HAS_WON.get():
+            HAS_WON.set(False)  # for this one trace
+            return ALWAYS_ON.should_sample(*args, **kwargs)
+        return self._by_trace_id.should_sample(*args, **kwargs)
+
+    def get_description(self) -> str:
+        return f"Drawn({self._ratio})"
+
+
+class FollowOrDraw(ParentBased):
+    """Follows the caller's decision; without one a server draws before it asks for a span.
+
+    A span that turns out not to be sampled still costs what its interceptor and attributes cost.
+    """
+
+    def __init__(self, ratio: float) -> None:
+        super().__init__(Drawn(ratio))
+        self._ratio = ratio
+
+    def draw(self) -> bool:
+        """Decide whether the trace that begins with this call is recorded."""
+        won = _random.random() < self._ratio
+        if won:
+            HAS_WON.set(True)
+        return won
 
 
 def configure_tracing(settings: ServiceSettings, service: str) -> TracerProvider | None:
@@ -62,7 +106,7 @@ def configure_tracing(settings: ServiceSettings, service: str) -> TracerProvider
             "deployment.environment.name": settings.environment.value,
         }
     )
-    sampler = ParentBased(TraceIdRatioBased(settings.trace_sample_ratio))
+    sampler = FollowOrDraw(settings.trace_sample_ratio)
     provider = TracerProvider(sampler=sampler, resource=resource)
     if settings.otlp_endpoint:
         exporter = OTLPSpanExporter(

@@ -47,7 +47,7 @@ def pairs_of(metadata: Iterable[Any] | None, *, needs_key: bool, with_trace: boo
         # A fresh key protects the transport's own retries; a caller that may ask again names one.
         pairs = (*pairs, (IDEMPOTENCY_KEY, key or uuid.uuid4().hex))
     if with_trace and (found := current_trace()) is not None:
-        # Outside of any trace nothing is sent: whether to record one is then the server's to decide.
+        # Outside of any trace nothing is sent: whether to record one is the server's to decide.
         pairs = (*pairs, (TRACEPARENT, found.traceparent))
     return pairs
 

@@ -13,12 +13,12 @@ import grpc
 import grpc.aio
 from google.rpc import status_pb2
 from opentelemetry.instrumentation.grpc import aio_server_interceptor
-from opentelemetry.trace import TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 from cashier_common.errors import NotServed
 from cashier_common.rpc.admission import Admission, Arrival, Context, Gate
 from cashier_common.rpc.run import Run, Runs
-from cashier_common.telemetry import enter, new_trace
+from cashier_common.telemetry import FollowOrDraw, enter, new_trace
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behavior: TypeAlias = Callable[[Any, Any], Any]
@@ -58,6 +58,8 @@ class Pipeline:
     def __init__(self, gate: Gate, runs: Runs, tracer_provider: TracerProvider | None) -> None:
         self._gate = gate
         self._runs = runs
+        sampler = None if tracer_provider is None else tracer_provider.sampler
+        self._draw = sampler.draw if isinstance(sampler, FollowOrDraw) else always
         self._telemetry = (
             aio_server_interceptor(tracer_provider=tracer_provider)  # type: ignore[no-untyped-call]
             if tracer_provider is not None
@@ -77,6 +79,7 @@ class Pipeline:
             # The interceptor's own entry, crossed once per method instead of once per call.
             traced = await self._telemetry.intercept_service(serving, Details(path))
             method.traced = behavior_of(traced)
+            method.draw = self._draw
         return FACTORIES[kind](method.enter_stream if kind[1] else method.enter_one)
 
 
@@ -93,6 +96,7 @@ class Method:
             self._admission.admit_stream if streams[0] else self._admission.admit
         )
         self.traced: Behavior | None = None
+        self.draw: Callable[[], bool] = always
 
     async def enter_one(self, request: Any, context: Context) -> bytes:
         """Errors and everything inside them, through telemetry if a span is wanted."""
@@ -162,14 +166,15 @@ class Method:
     def _wants_span(self, arrival: Arrival) -> bool:
         """Whether telemetry has something to do.
 
-        Without a caller's decision the sampler decides. A trace that the caller does not record is
-        not recorded here either, and costs nothing but its id.
+        A trace that the caller does not record is not recorded here either, and costs nothing but
+        its id. Without a caller's decision the sampler draws.
         """
-        if self.traced is None or (arrival.trace is not None and not arrival.trace.sampled):
-            arrival.trace = arrival.trace or new_trace()
-            return False
-        arrival.trace = None  # the span knows better
-        return True
+        found = arrival.trace
+        if self.traced is not None and (self.draw() if found is None else found.sampled):
+            arrival.trace = None  # the span knows better
+            return True
+        arrival.trace = found or new_trace()
+        return False
 
 
 def behavior_of(handler: Handler) -> Behavior:
@@ -185,6 +190,11 @@ def behavior_of(handler: Handler) -> Behavior:
     raise TypeError(
         "the handler has no behavior: register servicers with the generated add_ function"
     )
+
+
+def always() -> bool:
+    """The draw of a sampler that has none: the span finds out for itself."""
+    return True
 
 
 def _written(behavior: Behavior, path: str, *, streams_out: bool) -> Behavior:
