@@ -1,7 +1,7 @@
 """A payment and its operations, as values."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -66,7 +66,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class CreatePayment:
-    """The command: what a merchant asks for under one idempotency key."""
+    """The command: what a merchant asks for under one idempotency key.
+
+    `payment` is the name of the payment that it makes, and no other; `fingerprint` is the SHA-256
+    over every field that means something, amount and asset included.
+    """
 
     merchant: str
     key: str
@@ -74,20 +78,17 @@ class CreatePayment:
     amount: Money
     capture_method: CaptureMethod
     terms: Terms
+    payment: str = field(init=False)
+    fingerprint: bytes = field(init=False)
 
-    @property
-    def payment(self) -> str:
-        """Name of the payment that this command makes, and no other."""
-        return ids.payment_name(self.merchant, self.key)
-
-    @property
-    def fingerprint(self) -> bytes:
-        """SHA-256 over every field that means something, amount and asset included."""
+    def __post_init__(self) -> None:
         text = orjson.dumps(
             (self.merchant_reference, self.amount, self.capture_method, self.terms),
             option=orjson.OPT_SORT_KEYS,
         )
-        return hashlib.sha256(FINGERPRINT_VERSION + text).digest()
+        digest = hashlib.sha256(FINGERPRINT_VERSION + text).digest()
+        object.__setattr__(self, "payment", ids.payment_name(self.merchant, self.key))
+        object.__setattr__(self, "fingerprint", digest)
 
 
 @dataclass(frozen=True, slots=True)

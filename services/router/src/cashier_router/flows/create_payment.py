@@ -40,29 +40,29 @@ class Created:
 
 
 async def create_payment(
-    command: CreatePayment, personal: object, actor: Actor, world: World, *, caller_ends: float
+    command: CreatePayment, personal: object, actor: Actor, world: World, *, caller_ends_s: float
 ) -> Created:
     """Write down the payer's wish exactly once, then act on it.
 
-    `caller_ends` is when the caller stops waiting, on `world.clock.monotonic()`. Crashing before
+    `caller_ends_s` is when the caller stops waiting, on `world.clock.monotonic()`. Crashing before
     the first unit of work promised nothing; after it a worker goes on. Raises a Refusal that wrote
     nothing, or one that says what an earlier call made of the key.
     """
     try:
-        payment = await _promise(command, personal, actor, world, caller_ends=caller_ends)
+        payment = await _promise(command, personal, actor, world, caller_ends_s=caller_ends_s)
     except KeyTakenError:
-        return await join(command, world, caller_ends=caller_ends)
+        return await join(command, world, caller_ends_s=caller_ends_s)
     except Refusal:
         # A replay must answer even while risk or the rails are away, and risk refuses a key that
         # was used with another request before we come to claim it.
         if await world.store.find_key(command.merchant, command.key) is None:
             raise
-        return await join(command, world, caller_ends=caller_ends)
+        return await join(command, world, caller_ends_s=caller_ends_s)
     await world.failpoint("router.after_promise")
-    return Created(await drive(payment, actor, world, caller_ends=caller_ends), replayed=False)
+    return Created(await drive(payment, actor, world, caller_ends_s=caller_ends_s), replayed=False)
 
 
-async def join(command: CreatePayment, world: World, *, caller_ends: float) -> Created:
+async def join(command: CreatePayment, world: World, *, caller_ends_s: float) -> Created:
     """Wait until the payment that an earlier call made rests, or the caller's time is up."""
     claimed = await world.store.find_key(command.merchant, command.key)
     if claimed is None:
@@ -73,17 +73,17 @@ async def join(command: CreatePayment, world: World, *, caller_ends: float) -> C
         payment = await world.store.payment(command.merchant, claimed.payment)
         if payment is None:
             raise IdempotencyInFlight
-        if payment.rests or world.clock.monotonic() + pause_s >= caller_ends:
+        if payment.rests or world.clock.monotonic() + pause_s >= caller_ends_s:
             return Created(payment, replayed=True)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, JOIN_PAUSE_MAX_S)
 
 
 async def _promise(
-    command: CreatePayment, personal: object, actor: Actor, world: World, *, caller_ends: float
+    command: CreatePayment, personal: object, actor: Actor, world: World, *, caller_ends_s: float
 ) -> Payment:
     """Claim the key and write everything up to SUBMITTING in one unit of work."""
-    left_s = caller_ends - world.clock.monotonic()
+    left_s = caller_ends_s - world.clock.monotonic()
     if left_s <= 0:
         raise DeadlineExceeded(method="CreatePayment")
     assessment = await world.risk.assess(command, personal, timeout_s=min(left_s, ASSESS_MAX_S))
@@ -92,7 +92,7 @@ async def _promise(
         decision = route(command, assessment, world)
     at = world.clock.now()
     payment, step = begin(command, assessment, decision, actor_trace=actor.traceparent, at=at)
-    lease = lease_s(caller_ends - world.clock.monotonic())
+    lease = lease_s(caller_ends_s - world.clock.monotonic())
     await world.failpoint("router.before_promise")
     try:
         async with world.store.begin() as book:

@@ -17,7 +17,9 @@ async def resume_payment(payment: Payment, actor: Actor, world: World) -> Paymen
 
     The same operation is sent to the same rail again: it answers what it knows, or does it once.
     """
-    return await drive(payment, actor, world, caller_ends=world.clock.monotonic() + RAIL_CALL_MAX_S)
+    return await drive(
+        payment, actor, world, caller_ends_s=world.clock.monotonic() + RAIL_CALL_MAX_S
+    )
 
 
 async def resolve_doubt(
@@ -51,9 +53,9 @@ async def _apply(
 ) -> Payment | None:
     ends = world.clock.monotonic() + RAIL_CALL_MAX_S
     try:
-        recorded = await record(payment, operation, outcome, actor, world, caller_ends=ends)
+        recorded = await record(payment, operation, outcome, actor, world, caller_ends_s=ends)
     except TransitionRefused:
         return None  # e.g. the rail says "pending": the doubt stays and is asked about again
     if recorded is None:
         return None
-    return await drive(recorded, actor, world, caller_ends=ends)
+    return await drive(recorded, actor, world, caller_ends_s=ends)

@@ -27,7 +27,7 @@ def lease_s(left_s: float) -> int:
     return int(call_s(left_s)) + LEASE_MARGIN_S
 
 
-async def drive(payment: Payment, actor: Actor, world: World, *, caller_ends: float) -> Payment:
+async def drive(payment: Payment, actor: Actor, world: World, *, caller_ends_s: float) -> Payment:
     """Send every promised operation until the payment rests; answers it as it then stands.
 
     A crash anywhere leaves SUBMITTING under a lease; when that has expired a worker calls this
@@ -35,10 +35,12 @@ async def drive(payment: Payment, actor: Actor, world: World, *, caller_ends: fl
     """
     while (operation := payment.submitting) is not None:
         await world.failpoint("router.before_send")
-        timeout_s = call_s(caller_ends - world.clock.monotonic())
+        timeout_s = call_s(caller_ends_s - world.clock.monotonic())
         outcome = await world.rails.authorize(payment, operation, timeout_s=timeout_s)
         await world.failpoint("router.after_answer")
-        recorded = await record(payment, operation, outcome, actor, world, caller_ends=caller_ends)
+        recorded = await record(
+            payment, operation, outcome, actor, world, caller_ends_s=caller_ends_s
+        )
         if recorded is None:
             return await world.store.payment(payment.merchant, payment.name) or payment
         payment = recorded
@@ -52,13 +54,13 @@ async def record(
     actor: Actor,
     world: World,
     *,
-    caller_ends: float,
+    caller_ends_s: float,
 ) -> Payment | None:
     """Write an outcome in one unit of work; None when somebody else moved it, or nobody knows.
 
     The next rail is opened in the same unit, and only while the customer still waits.
     """
-    left_s = caller_ends - world.clock.monotonic()
+    left_s = caller_ends_s - world.clock.monotonic()
     after, step = answer(
         payment, operation.number, outcome, at=world.clock.now(), may_go_on=left_s > 0
     )

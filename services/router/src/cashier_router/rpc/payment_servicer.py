@@ -45,7 +45,7 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         actor = Actor(call.caller, call.traceparent)
         ends = call.deadline.at - ANSWER_RESERVE_S
         task = self._tasks.start(
-            create_payment(command, request, actor, self._world, caller_ends=ends)
+            create_payment(command, request, actor, self._world, caller_ends_s=ends)
         )
         done, _ = await asyncio.wait((task,), timeout=max(ends - self._world.clock.monotonic(), 0))
         created = task.result() if done else await self._as_it_stands(command, call)

@@ -4,7 +4,7 @@ from cashier_router.flows.apply_outcome import apply_outcome
 from cashier_router.flows.ports import Actor, World
 
 # A pull stays open this long and begins again, so that a stopping worker is not kept waiting.
-PULL_S = 20.0
+PULL_S = 5.0
 
 
 class OutcomePull:
