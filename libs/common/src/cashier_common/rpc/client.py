@@ -60,13 +60,14 @@ def connect(
     """
     uri = uri_of(target)
     options = _options(server_name, service_config)
-    plain = _channel(uri, target, security, options, ())
+    credentials = _credentials(security, target)
+    plain = _channel(uri, credentials, options, ())
     provider = tracer_provider or recording_provider()
     if provider is None:
         return MeshChannel(plain, None)
-    # Both channels have the same target, options and credentials, so they share their connections.
+    # gRPC lets two channels of one process have a connection each; the second opens when it is used.
     interceptors = aio_client_interceptors(tracer_provider=provider)  # type: ignore[no-untyped-call]
-    return MeshChannel(plain, _channel(uri, target, security, options, interceptors))
+    return MeshChannel(plain, _channel(uri, credentials, options, interceptors))
 
 
 def connect_sync(
@@ -219,9 +220,8 @@ def _is_recorded() -> bool:
 
 
 def _channel(
-    uri: str, target: str, security: Security, options: Options, interceptors: Any
+    uri: str, credentials: grpc.ChannelCredentials | None, options: Options, interceptors: Any
 ) -> grpc.aio.Channel:
-    credentials = _credentials(security, target)
     if credentials is None:
         return grpc.aio.insecure_channel(uri, options, interceptors=interceptors or None)
     return grpc.aio.secure_channel(uri, credentials, options, interceptors=interceptors or None)
