@@ -65,7 +65,7 @@ def connect(
     provider = tracer_provider or recording_provider()
     if provider is None:
         return MeshChannel(plain, None)
-    # gRPC lets two channels of one process have a connection each; the second opens when it is used.
+    # Two channels have a connection each; the second opens when it is first used.
     interceptors = aio_client_interceptors(tracer_provider=provider)  # type: ignore[no-untyped-call]
     return MeshChannel(plain, _channel(uri, credentials, options, interceptors))
 
