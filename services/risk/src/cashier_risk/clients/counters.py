@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from cashier_common.tasks import TaskGroup
-from cashier_risk.domain.velocity import COUNT_MAX, TRACKS, Series, Subjects, Track
+from cashier_risk.domain.velocity import COUNT_MAX, Series, Subjects, Track
 from cashier_risk.flows.ports import Counted, Event
 
 # KEYS: the mark, then the sets in order. ARGV: how many things to count, then for each its
@@ -76,14 +76,6 @@ TRIES: Final = 2
 MISSED_MAX: Final = 10_000
 """Events that wait for the counters' return; beyond it a merchant is filled anew."""
 _MS: Final = timedelta(milliseconds=1)
-# Of each track: its retention, and its shorter window or 0.
-_LENGTHS_MS: Final = {
-    track: (
-        track.retention // _MS,
-        track.windows[0][1] // _MS if len(track.windows) > 1 else 0,
-    )
-    for track in TRACKS
-}
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -149,7 +141,7 @@ class RedisCounters:
             part = events[start : start + LOAD_MAX]
             arguments: list[str | int] = []
             for event in part:
-                arguments += [event.payment, _ms(event.at), event.track.retention // _MS]
+                arguments += [event.payment, _ms(event.at), event.track.retention_ms]
             keys = [_key(merchant, event.track, event.key) for event in part]
             if await self._scripts.evaluate(LOAD, keys, arguments) is None:
                 return False
@@ -214,7 +206,7 @@ class RedisCounters:
             arguments += [waiting.payment, _ms(waiting.at), len(waiting.tracks)]
             for track, key in waiting.tracks:
                 keys.append(_key(merchant, track, key))
-                arguments += [int(track.series is waiting.adds), *_LENGTHS_MS[track]]
+                arguments += [int(track.series is waiting.adds), track.retention_ms, track.short_ms]
         out = None
         for _ in range(TRIES):  # adding twice adds once
             out = await self._scripts.evaluate(COUNT, keys, arguments)
@@ -251,7 +243,7 @@ def _mark(merchant: str) -> str:
 def _key(merchant: str, track: Track, key: str) -> str:
     """The subject is hashed: keys stay short, and no customer's id stands in a key."""
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    return f"risk:{{{merchant}}}:{track.series}:{track.subject}:{digest}"
+    return f"risk:{{{merchant}}}:{track.series.value}:{track.subject.value}:{digest}"
 
 
 def _ms(at: datetime) -> int:

@@ -1,7 +1,7 @@
 """What is counted about whom: the meters that rules may read, whoever keeps the counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -29,23 +29,30 @@ HALF_YEAR: Final = timedelta(days=180)
 """Chargebacks arrive up to 120 days after the payment; fraud reports earlier."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """One series of one subject, with the windows that are counted, shortest first."""
+    """One series of one subject, with the windows that are counted, shortest first.
+
+    There is one of each, in TRACKS, so they are compared by identity; what every call needs of
+    them is worked out once.
+    """
 
     series: Series
     subject: Subject
     windows: tuple[tuple[str, timedelta], ...]
+    meters: tuple[str, ...] = field(init=False)
+    """Names such as `instrument_attempts_1h`, one for each window."""
+    retention_ms: int = field(init=False)
+    """How long an event counts at all."""
+    short_ms: int = field(init=False)
+    """The shorter window, or 0 where there is one window alone."""
 
-    @property
-    def meters(self) -> tuple[str, ...]:
-        """Names such as `instrument_attempts_1h`, one for each window."""
-        return tuple(f"{self.subject}_{self.series}_{label}" for label, _ in self.windows)
-
-    @property
-    def retention(self) -> timedelta:
-        """How long an event counts at all."""
-        return self.windows[-1][1]
+    def __post_init__(self) -> None:
+        meters = tuple(f"{self.subject}_{self.series}_{label}" for label, _ in self.windows)
+        lengths = [length // timedelta(milliseconds=1) for _, length in self.windows]
+        object.__setattr__(self, "meters", meters)
+        object.__setattr__(self, "retention_ms", lengths[-1])
+        object.__setattr__(self, "short_ms", lengths[0] if len(lengths) > 1 else 0)
 
 
 _SHORT: Final = (("1h", HOUR), ("24h", DAY))
