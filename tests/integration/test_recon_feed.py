@@ -9,6 +9,7 @@ import asyncpg
 import grpc
 import grpc.aio
 import pytest
+
 from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.db.engine import Database
 from cashier_common.db.migrate import run_migrations
@@ -18,7 +19,6 @@ from cashier_recon.flows.post_events import post_events
 from cashier_recon.storage.unit import unit_factory
 from cashier_recon.workers import feed as feed_module
 from cashier_recon.workers.feed import Feed
-
 from tests.support.recon_router import FakeRouter, Operation, event_of, plain_step
 
 pytest_plugins = ["tests.support.recon_books"]

@@ -1,14 +1,15 @@
 """A run finds every type of exception, explains every cent, and survives a kill at any point."""
 
 import asyncio
-import csv
-import io
 import itertools
 import random
 from datetime import timedelta
 
 import pytest
+
 from cashier_common.clock import FixedClock
+from cashier_common.db.engine import Database
+from cashier_common.db.migrate import run_migrations
 from cashier_common.errors import EtagMismatch, FieldInvalid, TransitionRefused
 from cashier_recon.clients.router import fed_event
 from cashier_recon.domain.bridge import RESIDUAL
@@ -23,14 +24,10 @@ from cashier_recon.flows.post_events import post_events
 from cashier_recon.flows.start_run import Reconciler
 from cashier_recon.storage.locks import SessionLock
 from cashier_recon.storage.unit import unit_factory
-
 from tests.support.recon_router import START, FakeRouter, Operation, event_of
+from tests.support.recon_statements import file_of, row
 
 pytest_plugins = ["tests.support.recon_books"]
-COLUMNS = (
-    "id,amount,available_on,created,currency,description,exchange_rate,fee,net,source,status,"
-    "type,payout_id"
-).split(",")
 OK = Operation.STATE_SUCCEEDED
 CUTOFF = START + timedelta(days=3)
 _keys = itertools.count(1)
@@ -39,32 +36,6 @@ _keys = itertools.count(1)
 def key(word=None):
     word = word or f"key-{next(_keys):020d}"
     return Key(word, "spiffe://cashier.local/client/test", "M", b"f" * 32, "")
-
-
-def row(number, amount, *, fee=29, op=1, type="charge", source=None, **cells):
-    values = {
-        "id": f"txn_{number}_{op}_{type}",
-        "amount": amount,
-        "available_on": "2026-01-07 00:00:00",
-        "created": "2026-01-05 10:00:00",
-        "currency": "eur",
-        "description": f"payments/pay_{number:05d}/operations/{op}",
-        "fee": fee,
-        "net": amount - fee,
-        "source": f"ch_{number:05d}_{op}" if source is None else source,
-        "status": "available",
-        "type": type,
-        "payout_id": "",
-    }
-    return values | cells
-
-
-def file_of(rows):
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
 
 
 async def chunks(content):
@@ -82,7 +53,7 @@ class World:
             begin,
             lock,
             self.clock,
-            {1: lambda content, account: parse(content, processor_account=account)},
+            {1: parse},
         )
         self.reconciler = Reconciler(begin, lock, self.clock)
         self.decider = Decider(begin, self.clock)
@@ -224,9 +195,6 @@ async def test_the_order_of_rows_and_files_does_not_change_the_result(postgres, 
     rows = await every_type(world)
     await world.load(rows)
     first = await world.run()
-    from cashier_common.db.engine import Database
-    from cashier_common.db.migrate import run_migrations
-
     for seed in (1, 2):
         other = postgres.provision("recon", f"order{seed}")
         await run_migrations("cashier_recon", other.owner_url)
@@ -359,9 +327,6 @@ class Killed(Exception):
 async def test_a_run_that_is_killed_ends_as_if_it_had_not_been(
     postgres, world, sql, monkeypatch, place, after
 ):
-    from cashier_common.db.engine import Database
-    from cashier_common.db.migrate import run_migrations
-
     monkeypatch.setattr(start_run, "PLAN_ITEMS_MAX", 5)
     monkeypatch.setattr(start_run, "APPLY_ITEMS_MAX", 3)
     await world.load(await every_type(world))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
+
 from cashier_common.db.engine import Database
 from cashier_common.db.migrate import run_migrations
 from cashier_mesh.databases import ServiceDatabase

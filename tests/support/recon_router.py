@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import grpc.aio
+
 from cashier.payments.v1 import payment_admin_service_pb2 as admin
 from cashier.payments.v1 import payment_admin_service_pb2_grpc as admin_grpc
 from cashier.payments.v1 import payment_pb2

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from cashier_common.errors import FieldInvalid
-
 from cashier_recon.domain.lifecycle import ExceptionEvent
 
 SATURDAY = 5

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from cashier_common.money import Money
-
 from cashier_recon.domain.expectation import Expectation
 from cashier_recon.domain.journal import (
     About,

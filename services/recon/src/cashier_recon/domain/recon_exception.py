@@ -6,7 +6,6 @@ from datetime import datetime
 from cashier_common.assets import to_decimal
 from cashier_common.ids import derived_name
 from cashier_common.money import Money
-
 from cashier_recon.domain.catalogue import CATALOGUE, Severity, due, sentence
 from cashier_recon.domain.lifecycle import ExceptionState
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from cashier_common.clock import Clock
 from cashier_common.errors import EtagMismatch, FieldInvalid, ResourceNotFound
-
 from cashier_recon.domain.catalogue import CATALOGUE, EVENTS, Choice, choice_of
 from cashier_recon.domain.journal import Account, write_off_journal
 from cashier_recon.domain.lifecycle import EXCEPTION, EXPECTATION, ExceptionEvent, ExpectationEvent

@@ -8,7 +8,6 @@ from hashlib import sha256
 from cashier_common.clock import Clock
 from cashier_common.errors import LimitExceeded, NotServed
 from cashier_common.redact import holds_card_number, masked
-
 from cashier_recon.domain.errors import StatementUnreadable
 from cashier_recon.domain.import_result import Header, Statement, StatementState, statement_name
 from cashier_recon.domain.statement import Broken, Line, Parsed, Reject, RejectedRow

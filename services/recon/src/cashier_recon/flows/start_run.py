@@ -7,9 +7,9 @@ from datetime import datetime
 from cashier_common import failpoints
 from cashier_common.clock import Clock
 from cashier_common.ids import new_name
-
 from cashier_recon.domain.bridge import has_residual
 from cashier_recon.domain.consequences import consequences
+from cashier_recon.domain.errors import RunInProgress
 from cashier_recon.domain.lifecycle import RUN, RunEvent, RunState
 from cashier_recon.domain.matching import SETTLING
 from cashier_recon.domain.run_plan import Item, Plan, Run, plan_run, result_hash
@@ -36,11 +36,19 @@ class Reconciler:
         RunInProgress while another one is under way. A crash leaves a RUNNING run whose plan is
         frozen or absent; `resume`, or the next start, brings it to the same end.
         """
-        async with self.begin() as unit:
-            earlier = await unit.claimed(key)
-            run = await unit.run(earlier) if earlier else None
-        if run is not None:
-            return run, True
+        made = await self.of_key(key)
+        if made is not None:
+            return made, True
+        try:
+            return await self._start(cutoff, processor_accounts, key)
+        except RunInProgress as busy:
+            async with self.begin() as unit:
+                holder = await unit.running()
+            raise RunInProgress(run=holder.run_id if holder else busy.run) from None
+
+    async def _start(
+        self, cutoff: datetime | None, processor_accounts: Sequence[str], key: Key
+    ) -> tuple[Run, bool]:
         async with self.lock(LOCK):
             await self._resume()
             run = self._new_run(cutoff, processor_accounts)
@@ -57,6 +65,12 @@ class Reconciler:
                     traceparent=key.traceparent,
                 )
             return await self._carry_out(run), False
+
+    async def of_key(self, key: Key) -> Run | None:
+        """The run that this key made, as it stands."""
+        async with self.begin() as unit:
+            made = await unit.claimed(key)
+            return await unit.run(made) if made else None
 
     async def resume(self) -> int:
         """Finish the run that a crash left behind; how many there were."""

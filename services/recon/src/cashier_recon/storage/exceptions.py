@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from asyncpg import Record
+from sqlalchemy import BigInteger, Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
 from cashier_common.db.audit import step_params
 from cashier_common.db.transaction import UnitOfWork, compiled
 from cashier_common.db.types import insert_many
 from cashier_common.errors import EtagMismatch, RaceLost
 from cashier_common.money import Money
-from sqlalchemy import BigInteger, Text, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
-
 from cashier_recon.domain.catalogue import Severity
 from cashier_recon.domain.lifecycle import (
     CLOSED,

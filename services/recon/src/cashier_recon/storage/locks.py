@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+
 from cashier_common.db.engine import CONNECT_TIMEOUT_S
 from cashier_common.errors import RaceLost, StoreUnavailable
-
 from cashier_recon.domain.errors import RunInProgress
 
 LOCK_CLASS = 0x5EC0

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from asyncpg import Record
-from cashier_common.db.transaction import Query, UnitOfWork, compiled
 from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from cashier_common.db.transaction import Query, UnitOfWork, compiled
 from cashier_recon.domain.consequences import Consequences
 from cashier_recon.domain.expectation import Expectation
 from cashier_recon.domain.lifecycle import ExpectationState, LineEvent, LineState
@@ -15,7 +15,7 @@ from cashier_recon.storage.bulk import arrays
 from cashier_recon.storage.exceptions import ExceptionWrites
 from cashier_recon.storage.expectations import expectation_of
 from cashier_recon.storage.ledger import LedgerWrites
-from cashier_recon.storage.runs import rejected_of
+from cashier_recon.storage.run_reads import rejected_of
 from cashier_recon.storage.statements import line_of
 from cashier_recon.storage.tables import expectations, rejected_rows, run_items, statement_lines
 
@@ -211,11 +211,12 @@ def _settlement(move: tuple[Item, Consequences]) -> Sequence[object]:
     item, done = move
     if item.line is None or item.operation is None or done.expectation_state is None:
         raise ValueError(f"item {item.number} settles nothing")
-    line = item.line
+    line, operation = item.line, item.operation
+    is_same = line.asset == operation.asset  # money of another asset settles nothing
     return (
-        item.operation.operation,
+        operation.operation,
         done.expectation_state.value,
         line.line_id,
-        line.amount,
-        line.fee,
+        line.amount if is_same else None,
+        line.fee if is_same else None,
     )

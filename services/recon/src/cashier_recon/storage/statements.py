@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 from asyncpg import Record
-from cashier_common.db.transaction import UnitOfWork, compiled
 from sqlalchemy import Text, bindparam, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from cashier_common.db.transaction import UnitOfWork, compiled
 from cashier_recon.domain.import_result import Statement, StatementState
 from cashier_recon.domain.lifecycle import LineState
 from cashier_recon.domain.statement import Category, Line, RejectedRow

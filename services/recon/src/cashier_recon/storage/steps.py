@@ -6,7 +6,6 @@ from cashier_common.db import requests
 from cashier_common.db.audit import STEP, audit_tables, step_params
 from cashier_common.db.transaction import UnitOfWork, compiled
 from cashier_common.db.types import insert_many
-
 from cashier_recon.flows.ports import Key
 from cashier_recon.storage.tables import METADATA
 

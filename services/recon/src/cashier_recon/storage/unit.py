@@ -12,6 +12,7 @@ from cashier_common.errors import RaceLost
 from cashier_recon.flows.ports import AlreadyBooked
 from cashier_recon.storage.expectations import ExpectationWrites
 from cashier_recon.storage.run_items import ItemWrites
+from cashier_recon.storage.run_reads import RunReads
 from cashier_recon.storage.runs import RunWrites
 from cashier_recon.storage.statements import StatementWrites
 from cashier_recon.storage.steps import KeyWrites
@@ -20,7 +21,7 @@ FEED = "router.payment_events"
 BOOKED_ONCE = frozenset({"journals_pkey", "entries_pkey"})
 
 
-class Unit(KeyWrites, StatementWrites, RunWrites, ItemWrites, ExpectationWrites):
+class Unit(KeyWrites, StatementWrites, RunReads, RunWrites, ItemWrites, ExpectationWrites):
     """`async with begin() as unit:`; leaves as one statement where nothing is read."""
 
     def __init__(self, db: Database) -> None:

@@ -98,7 +98,7 @@ _TIME = re.compile(
 )
 
 
-def parse(content: bytes, *, processor_account: str) -> Parsed:
+def parse(content: bytes, processor_account: str) -> Parsed:
     """Read a whole file; Broken when it cannot be trusted as a file. A bad row spoils only itself."""
     rows = _rows(content)
     header, place = _header(next(rows, (0, []))[1])

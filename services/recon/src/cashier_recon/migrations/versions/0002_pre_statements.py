@@ -1,6 +1,7 @@
 """Statements and their lines, runs and their decisions, exceptions."""
 
 from alembic import op
+
 from cashier_common.db.schema import grant_app_role, make_append_only
 
 revision = "0002"

@@ -1,0 +1,10 @@
+"""`python -m cashier_recon serve | work | migrate`."""
+
+from cashier_common.service import cli
+from cashier_recon.app import build
+from cashier_recon.settings import ReconSettings
+
+main = cli("recon", build, settings=ReconSettings)
+
+if __name__ == "__main__":
+    main()
