@@ -7,8 +7,7 @@ import pytest
 from google.protobuf import descriptor_pool
 
 import cashier
-from cashier_common.errors import MerchantDenied, MethodDenied
-from cashier_common.rpc.identity import load_policy
+from cashier_common.rpc.identity import MerchantDenied, MethodDenied, load_policy
 from cashier_mesh.policy import GRANTS, INSPECTION, write_policy
 
 CREATE = "/cashier.payments.v1.PaymentService/CreatePayment"

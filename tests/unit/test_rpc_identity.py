@@ -2,8 +2,13 @@
 
 import pytest
 
-from cashier_common.errors import CallerUnknown, MerchantDenied, MethodDenied
-from cashier_common.rpc.identity import load_policy, parse_policy
+from cashier_common.rpc.identity import (
+    CallerUnknown,
+    MerchantDenied,
+    MethodDenied,
+    load_policy,
+    parse_policy,
+)
 from cashier_common.settings import SettingsRefused
 
 ROUTER = "spiffe://cashier.local/service/router"

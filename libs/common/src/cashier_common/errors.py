@@ -125,40 +125,6 @@ class IdempotencyInFlight(Refusal):
 
 
 @dataclass
-class CallerUnknown(Refusal):
-    """The certificate's identity is in no rule of the policy."""
-
-    kind = Kind.DENIED
-    reason = "CALLER_UNKNOWN"
-    text = "the access policy knows no caller {caller}: add a rule for its certificate"
-    caller: str
-
-
-@dataclass
-class MethodDenied(Refusal):
-    """The policy does not let this caller use this method."""
-
-    kind = Kind.DENIED
-    reason = "METHOD_DENIED"
-    text = "{caller} may not call {method}: the access policy has no rule that allows it"
-    caller: str
-    method: str
-
-
-@dataclass
-class MerchantDenied(Refusal):
-    """The policy does not let this caller act for this merchant."""
-
-    kind = Kind.DENIED
-    reason = "MERCHANT_DENIED"
-    text = (
-        "{caller} may not act for merchant {merchant}: the access policy has no rule that allows it"
-    )
-    caller: str
-    merchant: str
-
-
-@dataclass
 class ResourceNotFound(Refusal):
     """No resource has this name."""
 

@@ -23,6 +23,7 @@ from cashier_common.telemetry import configure_tracing
 from cashier_common.worker import Worker, run_workers
 
 PHASES = "`pre` stops before what the running code cannot live with; `post` applies everything."
+COLLECT_AFTER_OBJECTS = 20_000  # new containers between two collections of the youngest
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h: a restart alone will not help
 LOG = structlog.stdlib.get_logger("cashier.service")
 
@@ -141,7 +142,19 @@ async def _live(settings: ServiceSettings, build: Build, role: Role) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = await build(settings, role)
+    _spare_the_collector()
     await run(app, settings, role, stop)
+
+
+def _spare_the_collector() -> None:
+    """Keep what lives as long as the process out of every collection, and collect less often.
+
+    A call makes hundreds of objects that die by reference count; walking the modules for them is
+    a tenth of the time of a call.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import yaml
 
-from cashier_common.errors import CallerUnknown, MerchantDenied, MethodDenied
+from cashier_common.errors import Kind, Refusal
 from cashier_common.settings import CALLER, SettingsRefused
 
 PEER_URI = "peer_uri"  # gRPC's name for the URI names (SAN) of the peer's certificate
@@ -24,6 +24,40 @@ class PeerContext(Protocol):
     """The part of a servicer's context that tells who the peer is."""
 
     def auth_context(self) -> Mapping[str, object]: ...
+
+
+@dataclass
+class CallerUnknown(Refusal):
+    """The certificate's identity is in no rule of the policy."""
+
+    kind = Kind.DENIED
+    reason = "CALLER_UNKNOWN"
+    text = "the access policy knows no caller {caller}: add a rule for its certificate"
+    caller: str
+
+
+@dataclass
+class MethodDenied(Refusal):
+    """The policy does not let this caller use this method."""
+
+    kind = Kind.DENIED
+    reason = "METHOD_DENIED"
+    text = "{caller} may not call {method}: the access policy has no rule that allows it"
+    caller: str
+    method: str
+
+
+@dataclass
+class MerchantDenied(Refusal):
+    """The policy does not let this caller act for this merchant."""
+
+    kind = Kind.DENIED
+    reason = "MERCHANT_DENIED"
+    text = (
+        "{caller} may not act for merchant {merchant}: the access policy has no rule that allows it"
+    )
+    caller: str
+    merchant: str
 
 
 @dataclass(frozen=True, slots=True)

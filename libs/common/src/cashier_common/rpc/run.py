@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 import structlog
 from google.rpc import status_pb2
+from grpc_status import rpc_status
 
 from cashier_common.errors import DeadlineExceeded, Kind, LimitExceeded, Refusal
 from cashier_common.logs import CallLog
@@ -16,7 +17,6 @@ from cashier_common.rpc.admission import Arrival, Context
 from cashier_common.rpc.status import (
     BY_NUMBER,
     CODES,
-    DETAILS,
     INTERNAL_REASON,
     internal_status,
     to_status,
@@ -113,9 +113,8 @@ class Run:
         Called outside of any `except`, so that no span records the error behind it; and not as
         `abort_with_status`, which the telemetry package does not see.
         """
-        trailing: list[tuple[str, str | bytes]] = [(DETAILS, status.SerializeToString())]
-        trailing += self._trailing()
-        await context.abort(BY_NUMBER[status.code], status.message, tuple(trailing))
+        rich = rpc_status.to_status(status)
+        await context.abort(rich.code, rich.details, (*rich.trailing_metadata, *self._trailing()))
 
     def end(self) -> None:
         """Give the place back."""

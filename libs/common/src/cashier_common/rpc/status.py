@@ -3,11 +3,11 @@
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from cashier_common.errors import Kind, Refusal
 from cashier_common.redact import masked
 
-DETAILS = "grpc-status-details-bin"
 DOMAIN_SUFFIX = ".cashier"
 INTERNAL_REASON = "INTERNAL"
 INTERNAL_TEXT = "this is a fault of ours: the trace id in the trailing metadata finds it"
@@ -54,18 +54,13 @@ def internal_status(domain: str) -> status_pb2.Status:
 
 def status_of(error: BaseException) -> status_pb2.Status | None:
     """The rich status that came with an RPC error of either API, or None."""
-    trailing = getattr(error, "trailing_metadata", None)
-    if not isinstance(error, grpc.RpcError) or trailing is None:
+    if not isinstance(error, grpc.RpcError) or not hasattr(error, "trailing_metadata"):
         return None
-    for key, value in trailing() or ():
-        if key == DETAILS and isinstance(value, bytes):
-            status = status_pb2.Status()
-            try:
-                status.MergeFromString(value)
-            except ValueError:  # DecodeError: not ours, so as good as absent
-                return None
-            return status
-    return None
+    try:
+        status: status_pb2.Status | None = rpc_status.from_call(error)  # type: ignore[arg-type]
+    except ValueError:  # undecodable, or at odds with the code: not ours, so as good as absent
+        return None
+    return status
 
 
 def error_info(error: BaseException) -> error_details_pb2.ErrorInfo | None:
