@@ -18,6 +18,7 @@ import yaml
 from cashier_common.clock import SystemClock
 from cashier_common.db.engine import Database
 from cashier_common.db.sealer import Sealer
+from cashier_common.ids import operation_name, payment_name
 from cashier_common.money import Money
 from cashier_gateway.app import ADAPTERS
 from cashier_gateway.domain.account import ProcessorAccount
@@ -54,7 +55,8 @@ _numbers = itertools.count(1)
 
 def an_operation() -> str:
     """The name of an operation that no other test uses."""
-    return f"payments/pay_{time.time_ns()}{next(_numbers)}/operations/1"
+    payment = payment_name(MERCHANT, f"{time.time_ns()}-{next(_numbers)}")
+    return operation_name(payment, 1)
 
 
 def a_command(

@@ -12,7 +12,7 @@ from cashier_common.errors import AssetUnknown, TransitionRefused
 from cashier_common.money import Money
 from cashier_gateway.clients.declines import load_codes
 from cashier_gateway.domain.account import AccountState, FeeSchedule, Limit, ProcessorAccount
-from cashier_gateway.domain.call import Call, Command, Request
+from cashier_gateway.domain.call import Call, Command, Request, processor_key
 from cashier_gateway.domain.declines import (
     MEANINGS,
     NEVER_RETRYABLE_FAMILIES,
@@ -173,6 +173,21 @@ def test_not_sent_can_only_follow_submitting():
     sources = [state for (state, _), after in CALL.transitions.items() if after is State.NOT_SENT]
 
     assert [State.SUBMITTING] == sources
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_a_key_for_a_processor_can_never_read_as_a_card_number(operation, account):
+    key = processor_key(operation, account)
+
+    assert key == processor_key(operation, account)
+    assert len(key) <= 64
+    assert not any(character.isdigit() for character in key)
+
+
+def test_different_operations_and_accounts_have_different_keys():
+    keys = {processor_key(f"o{n}", account) for n in range(1_000) for account in ("a", "b")}
+
+    assert 2_000 == len(keys)
 
 
 def test_a_fence_moves_the_fencing_token():
