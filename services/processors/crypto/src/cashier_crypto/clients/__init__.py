@@ -1,0 +1,1 @@
+"""Adapters: nodes of a chain over JSON-RPC."""

@@ -1,0 +1,1 @@
+"""Pure rules of the crypto rail: accounts, addresses, transfers and what they tell."""

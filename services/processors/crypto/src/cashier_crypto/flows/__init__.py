@@ -1,0 +1,1 @@
+"""One verb per file; only here transactions are opened."""

@@ -1,0 +1,1 @@
+"""Versions of the crypto rail's schema."""

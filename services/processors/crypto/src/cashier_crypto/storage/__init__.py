@@ -1,0 +1,1 @@
+"""The tables of the crypto rail, the statements on them, and the accounts file."""

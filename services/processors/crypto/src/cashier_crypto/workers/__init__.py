@@ -1,0 +1,1 @@
+"""Loops: the watcher of the chain, and the pool of addresses."""

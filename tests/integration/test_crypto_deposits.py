@@ -1,0 +1,399 @@
+"""Deposits on a real EVM inside the process: what is credited, what is not, and what is kept."""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from cashier_common.db.migrate import run_migrations
+from cashier_common.errors import FieldInvalid, OperationFenced, OperationReused, PeerUnavailable
+from cashier_common.money import Money
+from cashier_crypto.domain.errors import AccountNotEligible, ChainUnavailable
+from cashier_crypto.domain.lifecycle import State
+from cashier_crypto.domain.outcome import Verdict
+from tests.support.crypto_chain import InProcessChain
+from tests.support.crypto_rig import CONFIRMATIONS, ORIGIN, a_command, a_rig, question
+
+
+@pytest.fixture
+async def service(empty_database):
+    await run_migrations("cashier_crypto", empty_database.owner_url)
+    return empty_database
+
+
+@pytest.fixture(scope="module")
+def chain():
+    return InProcessChain()
+
+
+@pytest.fixture
+async def rig(service, chain):
+    async with a_rig(service, chain, start_block=chain.head() + 1) as made:
+        yield made
+
+
+async def test_an_operation_gets_one_address_and_keeps_it(rig):
+    command = a_command()
+
+    first, known = await rig.flow(command, ORIGIN)
+    again, known_again = await rig.flow(command, ORIGIN)
+
+    assert first == again
+    assert (False, True) == (known, known_again)
+    assert State.AWAITED is first.state
+
+
+async def test_the_same_operation_with_another_amount_is_refused(rig):
+    command = a_command()
+    await rig.authorize(command)
+
+    with pytest.raises(OperationReused):
+        await rig.authorize(replace(command, amount=Money(1, "USDC")))
+
+
+async def test_twenty_concurrent_duplicates_make_one_deposit(rig):
+    command = a_command()
+
+    made = await asyncio.gather(*(rig.authorize(command) for _ in range(20)))
+
+    assert 1 == len({transfer.address for transfer in made})
+    assert ["AWAIT"] == await rig.actions(made[0])
+
+
+async def test_sixty_deposits_get_sixty_addresses(rig):
+    made = await asyncio.gather(*(rig.authorize() for _ in range(60)))
+
+    assert 60 == len({transfer.address for transfer in made})
+
+
+async def test_the_database_refuses_to_give_an_address_twice(rig, service):
+    transfer = await rig.authorize()
+    as_owner = await asyncpg.connect(service.owner_url)
+    columns = "merchant, name, operation, account, chain, token_contract, token_decimals, asset"
+    rest = (
+        "amount_minor, address, required_confirmations, state, version, expire_at, created_at, "
+        "updated_at, traceparent"
+    )
+
+    with pytest.raises(asyncpg.UniqueViolationError, match="transfers_address_key"):
+        await as_owner.execute(
+            f"INSERT INTO transfers ({columns}, {rest}) SELECT merchant, 'transfers/tr_x', "
+            f"'other', account, chain, token_contract, token_decimals, asset, {rest} "
+            "FROM transfers WHERE name = $1",
+            transfer.name,
+        )
+    await as_owner.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": Money(100, "EUR")},
+        {"method": "CARD"},
+        {"chain": "eip155:1"},
+    ],
+)
+async def test_what_the_account_does_not_take_is_refused_and_nothing_is_written(rig, changes):
+    command = a_command(**changes)
+
+    with pytest.raises(AccountNotEligible):
+        await rig.authorize(command)
+
+    assert await rig.book.find(merchant=command.merchant, operation=command.operation) is None
+
+
+async def test_an_unknown_account_is_refused(rig):
+    with pytest.raises(FieldInvalid, match="processor_account"):
+        await rig.authorize(a_command(account="evm-other"))
+
+
+async def test_an_exact_deposit_is_credited_once_when_it_is_final(rig):
+    transfer = await rig.authorize()
+    rig.chain.pay(transfer.address, 12_500_000)
+    await rig.watch()
+    seen = await rig.now(transfer)
+    rig.chain.mine(CONFIRMATIONS - 1)
+    await rig.watch()
+    almost = await rig.now(transfer)
+    told_before = await rig.told(transfer)
+    rig.chain.mine(1)
+    await rig.watch()
+    await rig.watch()
+
+    credited = await rig.now(transfer)
+    told = await rig.told(transfer)
+    assert (State.SEEN, State.CONFIRMING, State.CREDITED) == (
+        seen.state, almost.state, credited.state,
+    )  # fmt: skip
+    assert [] == told_before
+    assert [(Verdict.SUCCEEDED, Money(12_500_000, "USDC"))] == [
+        (outcome.verdict, outcome.amount) for outcome in told
+    ]
+    assert told[0].settlement is not None
+    assert Money(0, "USDC") == told[0].settlement.expected_fee
+    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"] == await rig.actions(transfer)
+    assert [] == (await rig.verify()).findings
+
+
+@pytest.mark.parametrize("units", [12_499_999, 12_500_001, 1])
+async def test_another_amount_is_told_as_a_conflict_and_never_credited(rig, units):
+    transfer = await rig.authorize()
+
+    await rig.pay_through(transfer, units)
+
+    assert State.FINAL is (await rig.now(transfer)).state
+    assert [(Verdict.CONFLICTED, Money(units, "USDC"))] == [
+        (outcome.verdict, outcome.amount) for outcome in await rig.told(transfer)
+    ]
+    assert Verdict.CONFLICTED is (await rig.look_up(transfer)).verdict
+
+
+async def test_a_token_that_only_calls_itself_usdc_is_evidence_and_no_money(rig):
+    transfer = await rig.authorize()
+    rig.chain.pay_with(rig.chain.fake_token(), transfer.address, 12_500_000)
+    rig.chain.mine(CONFIRMATIONS)
+
+    await rig.watch()
+
+    assert State.AWAITED is (await rig.now(transfer)).state
+    assert ["AWAIT", "WRONG_TOKEN"] == await rig.actions(transfer)
+    assert [] == await rig.told(transfer)
+
+
+async def test_another_listed_token_than_the_one_asked_for_is_no_money_either(rig):
+    transfer = await rig.authorize()
+    rig.chain.pay(transfer.address, 12_500_000, "USDT")
+    rig.chain.mine(CONFIRMATIONS)
+
+    await rig.watch()
+
+    assert ["AWAIT", "WRONG_TOKEN"] == await rig.actions(transfer)
+
+
+async def test_a_transfer_of_nothing_moves_nothing(rig):
+    transfer = await rig.authorize()
+    rig.chain.pay(transfer.address, 0)
+    rig.chain.mine(CONFIRMATIONS)
+
+    await rig.watch()
+
+    assert ["AWAIT"] == await rig.actions(transfer)
+
+
+async def test_a_second_transfer_to_the_address_is_surplus(rig):
+    transfer = await rig.authorize()
+    await rig.pay_through(transfer)
+    await rig.pay_through(transfer)
+
+    assert State.CREDITED is (await rig.now(transfer)).state
+    assert "SURPLUS" == (await rig.actions(transfer))[-1]
+    assert 1 == len(await rig.told(transfer))
+
+
+async def test_logs_of_one_transaction_are_told_apart_by_their_ordinal(rig):
+    transfers = [await rig.authorize() for _ in range(5)]
+    tx_hash = rig.chain.pay_many([transfer.address for transfer in transfers], 12_500_000)
+    rig.chain.mine(CONFIRMATIONS)
+
+    await rig.watch()
+
+    found = [await rig.now(transfer) for transfer in transfers]
+    assert [f"{tx_hash}:{ordinal}" for ordinal in range(5)] == [t.reference for t in found]
+    assert {State.CREDITED} == {transfer.state for transfer in found}
+
+
+async def test_two_watchers_credit_once(rig):
+    transfer = await rig.authorize()
+    twin = rig.twin()
+    rig.chain.pay(transfer.address, 12_500_000)
+    rig.chain.mine(CONFIRMATIONS)
+
+    for _ in range(6):
+        await asyncio.gather(rig.watcher.step(), twin.watcher.step())
+
+    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"] == await rig.actions(transfer)
+
+
+async def test_a_look_up_tells_how_it_stands(rig):
+    transfer = await rig.authorize()
+    awaited = await rig.look_up(transfer)
+    rig.chain.pay(transfer.address, 12_500_000)
+    await rig.watch()
+    seen = await rig.look_up(transfer, close_door=True)
+    rig.chain.mine(CONFIRMATIONS)
+    await rig.watch()
+
+    credited = await rig.look_up(transfer)
+
+    assert (Verdict.ACTION_REQUIRED, Verdict.PENDING, Verdict.SUCCEEDED) == (
+        awaited.verdict, seen.verdict, credited.verdict,
+    )  # fmt: skip
+    assert await rig.told(transfer) == [credited]
+
+
+async def test_a_closed_door_retires_the_address_for_good(rig):
+    command = a_command()
+    transfer = await rig.authorize(command)
+
+    closed = await rig.look_up(transfer, close_door=True)
+    again = await rig.look_up(transfer, close_door=True)
+    await rig.pay_through(transfer)
+
+    assert (Verdict.NOT_FOUND, Verdict.NOT_FOUND) == (closed.verdict, again.verdict)
+    assert State.EXPIRED is (await rig.now(transfer)).state
+    assert ["AWAIT", "RETIRE", "LATE"] == await rig.actions(transfer)
+    with pytest.raises(OperationFenced):
+        await rig.authorize(command)
+
+
+async def test_a_door_is_not_closed_on_a_payment_that_was_not_read_yet(rig):
+    transfer = await rig.authorize()
+    rig.chain.pay(transfer.address, 12_500_000)
+
+    outcome = await rig.look_up(transfer, close_door=True)
+
+    assert Verdict.PENDING is outcome.verdict
+    assert State.AWAITED is (await rig.now(transfer)).state
+
+
+async def test_no_door_is_closed_while_the_chain_is_silent(rig):
+    transfer = await rig.authorize()
+    rig.asking = replace(rig.asking, endpoint=None)
+
+    with pytest.raises(PeerUnavailable):
+        await rig.look_up(transfer, close_door=True)
+
+    assert State.AWAITED is (await rig.now(transfer)).state
+
+
+async def test_an_operation_that_never_came_is_fenced_when_its_door_is_closed(rig):
+    command = a_command()
+    asked = question_of(command, close_door=False)
+    _, before = await rig.asking(asked, ORIGIN)
+    _, fenced = await rig.asking(replace(asked, close_door=True), ORIGIN)
+
+    assert (Verdict.IN_DOUBT, Verdict.NOT_FOUND) == (before.verdict, fenced.verdict)
+    with pytest.raises(OperationFenced):
+        await rig.authorize(command)
+
+
+async def test_a_look_up_about_another_amount_is_refused(rig):
+    transfer = await rig.authorize()
+    asked = replace(question(transfer, close_door=True), amount=Money(1, "USDC"))
+
+    with pytest.raises(OperationReused):
+        await rig.asking(asked, ORIGIN)
+
+
+@pytest.fixture
+async def rig_of_its_own(service):
+    """On a chain whose clock may be moved."""
+    async with a_rig(service, InProcessChain()) as made:
+        yield made
+
+
+async def test_an_unpaid_deposit_expires_by_the_chains_own_clock(rig_of_its_own):
+    rig = rig_of_its_own
+    transfer = await rig.authorize()
+    far = int(transfer.expire_at.timestamp()) + 10
+    rig.chain.tester.time_travel(far)
+    rig.chain.mine(CONFIRMATIONS)
+    await rig.watch()
+    early = await rig.now(transfer)
+    rig.chain.mine(CONFIRMATIONS + 1)
+
+    await rig.watch()
+
+    assert State.AWAITED is early.state
+    assert State.EXPIRED is (await rig.now(transfer)).state
+    assert [Verdict.EXPIRED] == [outcome.verdict for outcome in await rig.told(transfer)]
+    assert Verdict.NOT_FOUND is (await rig.look_up(transfer, close_door=True)).verdict
+
+
+class Lying:
+    """An endpoint that answers as another one does, except where it lies."""
+
+    def __init__(self, honest, **lies):
+        self._honest, self._lies = honest, lies
+
+    def __getattr__(self, name):
+        return self._lies.get(name) or getattr(self._honest, name)
+
+
+async def test_nothing_is_final_while_the_second_endpoint_lags(rig):
+    transfer = await rig.authorize()
+    honest = rig.endpoints[1]
+
+    async def old_head():
+        head = await honest.head()
+        return replace(head, number=head.number - 1)
+
+    rig.endpoints[1] = Lying(honest, head=old_head, name="two")
+    rig.chain.pay(transfer.address, 12_500_000)
+    rig.chain.mine(CONFIRMATIONS)
+    await rig.watch()
+    before = await rig.now(transfer)
+    rig.chain.mine(1)
+    await rig.watch()
+
+    assert State.CONFIRMING is before.state
+    assert State.CREDITED is (await rig.now(transfer)).state
+
+
+@pytest.mark.parametrize("lie", ["absent", "amount", "block", "silent"])
+async def test_nothing_is_final_that_the_second_endpoint_shows_differently(rig, lie):
+    transfer = await rig.authorize()
+    honest = rig.endpoints[1]
+
+    async def receipt(tx_hash):
+        found = await honest.receipt(tx_hash)
+        if lie == "silent":
+            raise ChainUnavailable("two is away")
+        if lie == "absent":
+            return None
+        if lie == "block":
+            return replace(found, block_hash="0x" + "00" * 32)
+        return replace(
+            found, transfers={k: replace(log, units=1) for k, log in found.transfers.items()}
+        )
+
+    rig.endpoints[1] = Lying(honest, receipt=receipt, name="two")
+
+    await rig.pay_through(transfer)
+
+    assert State.CONFIRMING is (await rig.now(transfer)).state
+    assert [] == await rig.told(transfer)
+
+
+async def test_more_than_an_int64_is_told_without_a_number(rig):
+    """A token of ours cannot mint that much; a chain's amounts are 256 bits all the same."""
+    transfer = await rig.authorize()
+    await rig.pay_through(transfer, 10**6)
+    database = rig.database
+    huge = replace((await rig.now(transfer)).sighting, units=2**255)
+
+    async with rig.record.begin() as tx:
+        rig.record.record(
+            tx, rig.chain.caip2, seen=await rig.record.cursor(rig.chain.caip2),
+            blocks=[await next_block(rig)], sightings=[huge], keep_from=0,
+        )  # fmt: skip
+
+    found = await rig.now(transfer)
+    assert 2**255 == found.sighting.units
+    assert found.observed is None
+    assert database is rig.database
+
+
+async def next_block(rig):
+    rig.chain.mine(1)
+    return await rig.endpoints[0].head()
+
+
+def question_of(command, *, close_door):
+    from cashier_crypto.flows.look_up import Question
+
+    return Question(
+        merchant=command.merchant, operation=command.operation, account=command.account,
+        amount=command.amount, close_door=close_door,
+    )  # fmt: skip
