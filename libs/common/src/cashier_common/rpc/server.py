@@ -10,7 +10,6 @@ import grpc.aio
 import structlog
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from opentelemetry.sdk.trace import TracerProvider
 
 from cashier_common.logs import CallLog, call_log
@@ -18,6 +17,7 @@ from cashier_common.rpc.admission import Gate
 from cashier_common.rpc.credentials import server_credentials
 from cashier_common.rpc.identity import AccessPolicy, load_policy
 from cashier_common.rpc.pipeline import Handler, Pipeline
+from cashier_common.rpc.reflection import add_reflection
 from cashier_common.rpc.run import Runs
 from cashier_common.rpc.validation import Plans
 from cashier_common.settings import ServiceSettings, SettingsRefused
@@ -128,9 +128,7 @@ class MeshServer:
         """Health, reflection, channelz: for every certificate of the mesh, so without pipeline."""
         names = [name for _, _, name in self._services]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME, CHANNELZ], self._server
-        )
+        add_reflection([*names, health.SERVICE_NAME, CHANNELZ], self._server)
         channelz.add_channelz_servicer(self._server)
 
     def _bind(self) -> int:
