@@ -243,7 +243,7 @@ async def test_a_router_that_is_not_there_is_told_from_an_empty_stream(recon_db)
 
 
 async def test_an_event_costs_less_than_a_third_of_a_millisecond(router, recon_db, sql):
-    """CPU of this process for stream, decoding, planning and statements; the database's is beside it."""
+    """CPU of this process for planning and statements; the database's own comes on top."""
     events = 4_000
     router.append(0, [event_of(number, OK) for number in range(1, events + 1)])
     fed = [fed_event(event, 0) for event in router.shards[0]]

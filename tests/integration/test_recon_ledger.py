@@ -9,7 +9,8 @@ pytest_plugins = ["tests.support.recon_books"]
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 JOURNAL = (
     "INSERT INTO journals (journal_id, cause, merchant, payment, operation, processor_account, "
-    "source, entry_count, book_time, traceparent) VALUES ($1, 'X', '', '', '', 'a', 's', $2, $3, '')"
+    "source, entry_count, book_time, traceparent) "
+    "VALUES ($1, 'X', '', '', '', 'a', 's', $2, $3, '')"
 )
 ENTRY = (
     "INSERT INTO entries (journal_id, leg, account, owner, asset, amount, book_time) "

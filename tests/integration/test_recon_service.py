@@ -1,9 +1,5 @@
 """Recon as its callers see it: real servers, real processes, real kills."""
 
-import asyncio
-import os
-import signal
-import sys
 from datetime import timedelta
 
 import grpc
@@ -18,7 +14,7 @@ from cashier.recon.v1 import (
     recon_service_pb2_grpc,
 )
 from cashier.recon.v1 import recon_service_pb2 as api
-from cashier_common.db.audit import SHARD_COUNT, Sealer
+from cashier_common.db.audit import Sealer
 from cashier_common.rpc.server import MeshServer
 from cashier_common.rpc.status import refusal_reason
 from cashier_common.service import Role
@@ -255,54 +251,3 @@ async def test_the_audit_record_of_recon_verifies(served, recon_db):
     found = await recon.VerifyAuditLog(api.VerifyAuditLogRequest())
 
     assert (1 + 4 + 2, []) == (found.checked_row_count, list(found.findings))
-
-
-async def test_a_worker_that_is_killed_with_kill_9_leaves_the_same_books(
-    recon_database, recon_db, sql, tmp_path
-):
-    """The process dies at random moments while events stream in; each is booked once."""
-    router, payments = FakeRouter(), 1_500
-    target = await router.start()
-    for number in range(1, payments + 1):
-        router.append(number % SHARD_COUNT, [event_of(number, OK, amount=number)])
-    environment = {
-        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-        "CASHIER_ENVIRONMENT": "development",
-        "CASHIER_PLAINTEXT": "true",
-        "CASHIER_DATABASE_URL": recon_database.app_url,
-        "CASHIER_ROUTER_TARGET": target,
-    }
-    log = (tmp_path / "work.log").open("wb")
-    read = "SELECT coalesce(sum(position), 0)::int FROM cursors"
-    kills = 0
-
-    async def start():
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cashier_recon", "work", env=environment, stdout=log, stderr=log
-        )
-
-    try:
-        for wait_s in (0.01, 0.05, 0.1):
-            process = await start()
-            before = await sql.fetchval(read)
-            async with asyncio.timeout(30):
-                while await sql.fetchval(read) == before < payments:
-                    await asyncio.sleep(0.002)
-            await asyncio.sleep(wait_s)
-            process.send_signal(signal.SIGKILL)
-            kills += await process.wait() == -signal.SIGKILL
-        process = await start()
-        async with asyncio.timeout(30):
-            while await sql.fetchval(read) < payments:
-                await asyncio.sleep(0.02)
-        process.terminate()
-        assert 0 == await process.wait()
-    finally:
-        log.close()
-        await router.kill()
-
-    assert 3 == kills
-    assert (payments, payments * (payments + 1) // 2) == tuple(
-        await sql.fetchrow("SELECT count(*), sum(amount) FROM entries WHERE account = 'receivable'")
-    )
-    assert payments == await sql.fetchval("SELECT count(*) FROM expectations WHERE state = 'OPEN'")

@@ -13,8 +13,8 @@ from cashier_mesh.postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)
 BOOKS = (
-    "SELECT j.*, e.leg, e.account, e.owner, e.asset, e.amount FROM journals j "
-    "JOIN entries e USING (journal_id) ORDER BY journal_id, leg",
+    """SELECT j.*, e.leg, e.account, e.owner, e.asset, e.amount FROM journals j
+    JOIN entries e USING (journal_id) ORDER BY journal_id, leg""",
     "SELECT * FROM expectations ORDER BY operation",
     "SELECT * FROM cursors ORDER BY source, shard",
 )

@@ -1,4 +1,4 @@
-"""A router of which only the event stream exists: a real gRPC server that serves what a test wrote."""
+"""A router of which only the event stream exists: a real gRPC server of what a test wrote."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -85,7 +85,7 @@ def event_of(
     pays_out: bool = False,
     due: datetime = START + timedelta(days=2),
 ) -> admin.PaymentEvent:
-    """A step of `payments/pay_<number>`; its reference at the processor is `ch_<number>_<operation>`."""
+    """A step of `payments/pay_<number>`, whose processor calls it `ch_<number>_<operation>`."""
     payment = f"payments/pay_{number:05d}"
     event = admin.PaymentEvent()
     event.step.merchant = merchant

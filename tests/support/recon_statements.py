@@ -3,10 +3,11 @@
 import csv
 import io
 
-COLUMNS = (
+HEADER = (
     "id,amount,available_on,created,currency,description,exchange_rate,fee,net,source,status,"
     "type,payout_id"
-).split(",")
+)
+COLUMNS = tuple(HEADER.split(","))
 
 
 def row(number, amount, *, fee=29, op=1, type="charge", source=None, **cells):  # noqa: A002

@@ -73,7 +73,7 @@ class Bridge:
     def closed(
         self, *, expected: Mapping[Cell, int], observed: Mapping[Cell, int]
     ) -> list[BridgeLine]:
-        """All lines in order, with both totals (counted elsewhere, by the database) and the residual."""
+        """All lines in order, with both totals (counted by the database) and the residual."""
         cells = {cell for cell, _ in self._amounts} | set(expected) | set(observed)
         lines: list[BridgeLine] = []
         for account, asset in sorted(cells):

@@ -1,4 +1,4 @@
-"""The types of exception as data: how bad, how long, what it means, what to do, what may be decided."""
+"""The types of exception as data: how bad, what it means, what to do, what may be decided."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -27,7 +27,7 @@ class StatementUnreadable(Refusal):
 
 
 class EventUnbookable(Exception):
-    """An event of the router that must not be skipped and cannot be booked: its shard stops here."""
+    """An event that must not be skipped and cannot be booked: its shard stops in front of it."""
 
     def __init__(self, *, shard: int, position: int, problem: str) -> None:
         super().__init__(

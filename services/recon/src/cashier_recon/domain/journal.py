@@ -113,7 +113,7 @@ def operation_journal(fact: PaymentFact) -> Journal:
 
 
 def holder(rail: str) -> Account:
-    """Where money is between success and settlement: at the processor, or on the chain in our wallet."""
+    """Where money is between success and settlement: at the processor, or in our wallet."""
     return Account.WALLET if rail == CRYPTO_RAIL else Account.RECEIVABLE
 
 
@@ -127,12 +127,12 @@ _CONTRA = {
 def settlement_journal(
     line: Line, *, account: Account, at: datetime, about: About
 ) -> Journal | None:
-    """A matched line: gross leaves `account` (where the operation put it) for clearing and fees."""
+    """A matched line: gross leaves `account`, where the operation put it, for clearing."""
     return _line_journal(line, Cause.SETTLEMENT_LINE, _moved_by(line, account), at, about)
 
 
 def suspended_journal(line: Line, *, parked: Account, at: datetime) -> Journal | None:
-    """A line that belongs to nothing yet: it is on our balance, so it is booked against `parked`."""
+    """A line that belongs to nothing yet is on our balance all the same: booked on `parked`."""
     return _line_journal(line, Cause.SETTLEMENT_SUSPENDED, _moved_by(line, parked), at, NOBODY)
 
 

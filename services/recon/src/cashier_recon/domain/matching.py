@@ -68,8 +68,10 @@ class Verdict:
 
 
 def match(lines: Iterable[Line], expectations: Iterable[Expectation]) -> list[Verdict]:
-    """One verdict per line, by line id. `expectations` must hold every one that shares an account
-    and a reference with a line; others change nothing.
+    """One verdict per line, in the order of line ids.
+
+    `expectations` must hold every one that shares an account and a reference with a line; others
+    change nothing.
     """
     index = _Index(expectations)
     verdicts: list[Verdict] = []

@@ -93,7 +93,7 @@ def leg_of(kind: OperationKind) -> Leg | None:
 
 
 def expectation_event(fact: PaymentFact) -> ExpectationEvent | None:
-    """What the fact means for the expectation; None for states on the way, and those we do not know."""
+    """What the fact means for the expectation; None for states on the way and unknown ones."""
     event = _EVENTS.get(fact.state)
     if event is None or fact.kind is OperationKind.VOID:
         return None

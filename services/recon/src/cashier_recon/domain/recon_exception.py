@@ -55,7 +55,7 @@ class ReconException:
 
 
 def exception_name(*, processor_account: str, leg: str, key: str, asset: str) -> str:
-    """`exceptions/exc_…` from where it is, not from what it is: its type may change, its id may not."""
+    """`exceptions/exc_…` from where it is, not what it is: its type may change, its id not."""
     return derived_name("exceptions", "exc", processor_account, leg, key, asset)
 
 

@@ -161,7 +161,7 @@ def _line_item(verdict: Verdict, before: LineState, sums: dict[tuple[str, str, s
 
 
 def result_hash(items: Iterable[Item], bridge: Iterable[BridgeLine], state: RunState) -> bytes:
-    """SHA-256 over what was decided: equal inputs give equal hashes, in any order of rows or files."""
+    """SHA-256 over what was decided: equal inputs, in any order, give equal hashes."""
     told = [
         [
             *item.key,

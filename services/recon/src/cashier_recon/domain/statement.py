@@ -1,4 +1,4 @@
-"""What a statement says, whatever its format: lines with signed integers, and rows that cannot be read."""
+"""What a statement says, whatever its format: signed lines, and rows that cannot be read."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -122,7 +122,7 @@ class Broken(Exception):
 
 
 def numbered(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Give repeated ids their occurrence and every line its id, independent of the order of rows."""
+    """Give repeated ids their occurrence and every line its id, whatever the order of rows."""
     by_id: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_id[line.external_id].append(line)

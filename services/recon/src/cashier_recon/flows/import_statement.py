@@ -35,7 +35,8 @@ class Importer:
         """The statement, and whether it was there before.
 
         Lines are written in units of UNIT_LINES_MAX and count once the last unit registers the
-        statement; a crash before leaves rows that nothing reads and that the next import takes over.
+        statement; a crash before that leaves rows that nothing reads and the next import
+        takes over.
         A file that cannot be trusted is registered as QUARANTINED and kept whole.
         """
         parse = self.formats.get(header.format)

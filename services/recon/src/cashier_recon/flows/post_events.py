@@ -1,4 +1,4 @@
-"""Post a batch of the router's events: journals, expectations and the cursor, in one transaction."""
+"""Post a batch of events: journals, expectations and the cursor, in one transaction."""
 
 from collections.abc import Sequence
 

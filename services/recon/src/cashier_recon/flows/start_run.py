@@ -1,4 +1,4 @@
-"""A run: plan everything, freeze the plan, apply it piece by piece, close it. Any crash is resumed."""
+"""A run: plan, freeze the plan, apply it piece by piece, close. Any crash is resumed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -72,7 +72,7 @@ class ReconServicer(recon_service_pb2_grpc.ReconServiceServicer):
         return codec.statement_message(statement)
 
     async def StartRun(self, request: api.StartRunRequest, context: Context) -> api.Run:
-        """The run at its end, or as it stands when the deadline comes near: it goes on either way."""
+        """The run at its end, or as it stands near the deadline: it goes on either way."""
         del context
         key = codec.key_of(request)
         work = self._tasks.start(

@@ -68,7 +68,7 @@ class ExpectationWrites:
     _tx: UnitOfWork
 
     def write_expectations(self, batch: Sequence[Expectation]) -> None:
-        """Insert, or move on what is undecided; a decided row breaks the unit with AlreadyBooked."""
+        """Insert, or move on what is undecided; a decided row raises AlreadyBooked."""
         if batch:
             self._tx.write(
                 _WRITE,

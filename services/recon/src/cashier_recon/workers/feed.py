@@ -1,4 +1,4 @@
-"""Pull the router's events, shard by shard, and post them; one feed per shard, each with its own stream."""
+"""Pull the router's events and post them; one feed per shard, each with its own stream."""
 
 import asyncio
 import contextlib

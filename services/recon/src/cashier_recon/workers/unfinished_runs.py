@@ -11,7 +11,7 @@ class UnfinishedRuns:
         self._reconciler = reconciler
 
     async def step(self) -> int:
-        """Finish the RUNNING run that nobody holds; a run that somebody carries out is left alone."""
+        """Finish the RUNNING run that nobody holds; one that somebody carries out is left alone."""
         try:
             return await self._reconciler.resume()
         except RunInProgress:

@@ -37,7 +37,7 @@ RAW_MAX_CHARS: Final = 2_000  # of a row in the dead-letter table
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
-# Every value of `type` in stripe-python's _balance_transaction.py.
+# Every value of `type` in stripe-python 16's _balance_transaction.py; a test compares them.
 TYPES: Final[dict[str, Category]] = {
     **dict.fromkeys(("charge", "payment"), Category.CHARGE),
     **dict.fromkeys(("refund", "payment_refund"), Category.REFUND),
@@ -54,13 +54,26 @@ TYPES: Final[dict[str, Category]] = {
         Category.REVERSAL,
     ),
     **dict.fromkeys(
-        ("payout", "payout_cancel", "payout_failure", "topup", "topup_reversal"), Category.BANK
+        (
+            "inbound_transfer",
+            "inbound_transfer_reversal",
+            "payout",
+            "payout_cancel",
+            "payout_failure",
+            "topup",
+            "topup_reversal",
+        ),
+        Category.BANK,
     ),
     **dict.fromkeys(("stripe_fee", "stripe_fx_fee", "tax_fee"), Category.FEE),
     **dict.fromkeys(
         (
             "payment_network_reserve_hold",
             "payment_network_reserve_release",
+            "payout_minimum_balance_hold",
+            "payout_minimum_balance_release",
+            "reserve_hold",
+            "reserve_release",
             "reserve_transaction",
             "reserved_funds",
         ),
@@ -78,13 +91,19 @@ TYPES: Final[dict[str, Category]] = {
             "climate_order_refund",
             "connect_collection_transfer",
             "contribution",
+            "fee_credit_funding",
             "issuing_authorization_hold",
             "issuing_authorization_release",
             "issuing_dispute",
+            "issuing_dispute_provisional_credit",
+            "issuing_dispute_provisional_credit_reversal",
             "issuing_transaction",
             "obligation_outbound",
             "obligation_reversal_inbound",
             "payment_unreconciled",
+            "stripe_balance_payment_debit",
+            "stripe_balance_payment_debit_reversal",
+            "tax_fund",
         ),
         Category.OTHER,
     ),
@@ -99,7 +118,7 @@ _TIME = re.compile(
 
 
 def parse(content: bytes, processor_account: str) -> Parsed:
-    """Read a whole file; Broken when it cannot be trusted as a file. A bad row spoils only itself."""
+    """Read a whole file; Broken when it cannot be trusted. A bad row spoils only itself."""
     rows = _rows(content)
     header, place = _header(next(rows, (0, []))[1])
     lines: list[Line] = []
@@ -258,9 +277,7 @@ class _Row:
     def _time(self, name: str) -> datetime:
         text = self._text(name)
         try:
-            if not _TIME.fullmatch(text):
-                raise ValueError(text)
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text if _TIME.fullmatch(text) else "")
         except ValueError:
             raise _BadCell(f"{name} is {text[:40]!r}: it must be YYYY-MM-DD HH:MM:SS") from None
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

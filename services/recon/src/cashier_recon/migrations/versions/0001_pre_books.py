@@ -41,8 +41,8 @@ CREATE TABLE entries (
     CONSTRAINT entries_amount_not_zero_check CHECK (amount <> 0)
 )
 """
-# One look per statement, over the rows that it brought: all entries of a journal come at once, balance
-# per asset, and take every leg from 1 to the journal's count, so that none can be added later.
+# One look per statement, over the rows that it brought: all entries of a journal come at once,
+# balance per asset, and take every leg from 1 to the journal's count: none can be added later.
 # The planner must not choose a scan of the whole table while it is small and keep that plan.
 BALANCED = """
 CREATE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql
@@ -67,7 +67,8 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = '23514', TABLE = 'entries',
             CONSTRAINT = 'entries_journal_complete_check',
-            MESSAGE = format('%s must come with all of its entries at once: %s came, %s belong to it',
+            MESSAGE = format(
+                '%s must come with all of its entries at once: %s came, %s belong to it',
                 bad.journal_id, bad.got, coalesce(bad.want::text, 'no journal, so none'));
     END IF;
     RETURN NULL;
@@ -87,7 +88,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = '23514', TABLE = 'journals',
             CONSTRAINT = 'journals_filled_check',
-            MESSAGE = format('%s has not the %s entries that it names', NEW.journal_id, NEW.entry_count);
+            MESSAGE = format('%s has not the %s entries that it names',
+                NEW.journal_id, NEW.entry_count);
     END IF;
     RETURN NULL;
 END
@@ -117,9 +119,10 @@ CREATE TABLE expectations (
     settled_amount bigint,
     settled_fee bigint,
     settle_time timestamptz,
-    CONSTRAINT expectations_leg_known_check CHECK (leg IN ('CHARGE', 'REFUND', 'PAYOUT', 'REVERSAL')),
-    CONSTRAINT expectations_state_known_check CHECK (state IN ('PENDING', 'DOUBT', 'OPEN', 'DECLINED',
-        'RELEASED', 'SETTLED', 'DIFFERS', 'WRITTEN_OFF')),
+    CONSTRAINT expectations_leg_known_check CHECK (leg IN
+        ('CHARGE', 'REFUND', 'PAYOUT', 'REVERSAL')),
+    CONSTRAINT expectations_state_known_check CHECK (state IN
+        ('PENDING', 'DOUBT', 'OPEN', 'DECLINED', 'RELEASED', 'SETTLED', 'DIFFERS', 'WRITTEN_OFF')),
     CONSTRAINT expectations_settled_by_line_check CHECK (
         (state IN ('SETTLED', 'DIFFERS')) <= (settled_line IS NOT NULL))
 )
@@ -128,8 +131,8 @@ INDEXES = (
     "CREATE INDEX journals_payment_idx ON journals (payment) WHERE payment <> ''",
     "CREATE INDEX entries_newest_idx ON entries (book_time, journal_id, leg)",
     "CREATE INDEX entries_account_idx ON entries (account, owner, asset, book_time)",
-    """CREATE INDEX expectations_reference_idx ON expectations (processor_account, processor_reference)
-       WHERE processor_reference <> ''""",
+    """CREATE INDEX expectations_reference_idx
+       ON expectations (processor_account, processor_reference) WHERE processor_reference <> ''""",
     """CREATE INDEX expectations_open_idx ON expectations (processor_account, due_time)
        WHERE state = 'OPEN'""",
     "CREATE UNIQUE INDEX expectations_settled_line_key ON expectations (settled_line)",
