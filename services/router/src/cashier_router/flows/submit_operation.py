@@ -77,6 +77,6 @@ async def record(
         return None
     if operation.number > 1 or after.operation(operation.number).state in OPENS_NEXT_RAIL:
         log.info(
-            "rail_answered", payment=payment.name, operation=operation.number, event=step.action
+            "rail_answered", payment=payment.name, operation=operation.number, action=step.action
         )
     return after
