@@ -172,7 +172,7 @@ async def test_an_asynchronous_channel_spreads_calls_over_replicas(tmp_path):
         (tmp_path / "two").mkdir()
         async with a_mesh(tmp_path / "two", certificates=one.certificates) as two:
             target = f"127.0.0.1:{one.port},127.0.0.1:{two.port}"
-            async with connect(target, tls, server_name="localhost") as channel:
+            async with connect(target, tls) as channel:
                 stub = grpc_stubs.ParcelServiceStub(channel)
                 for _ in range(50):
                     await stub.SendParcel(a_parcel())

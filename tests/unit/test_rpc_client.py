@@ -8,7 +8,7 @@ import pytest
 from opentelemetry import trace
 
 from cashier_common.errors import IdempotencyKeyMissing
-from cashier_common.rpc.client import idempotency_key, read_service_config, uri_of
+from cashier_common.rpc.client import idempotency_key, read_service_config, shared_host, uri_of
 from cashier_common.rpc.deadlines import DEADLINE, Deadline, hop, outgoing_s
 from cashier_common.rpc.outgoing import OutgoingInterceptor
 from cashier_common.settings import SettingsRefused
@@ -131,6 +131,18 @@ def test_a_call_inside_a_call_keeps_a_reserve_of_what_is_left():
 )
 def test_a_target_may_name_every_replica(target, uri):
     assert uri == uri_of(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("127.0.0.1:7401", None),
+        ("127.0.0.1:7401,localhost:7501", "127.0.0.1"),
+        ("10.0.0.1:7401,10.0.0.2:7401", None),
+    ],
+)
+def test_replicas_on_one_host_are_known_by_its_name(target, host):
+    assert host == shared_host(target)
 
 
 @pytest.mark.parametrize("target", ["", "router", "a:1,b:2", "127.0.0.1:1,[::1]:2", "a:b"])

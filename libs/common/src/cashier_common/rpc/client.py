@@ -54,12 +54,12 @@ def connect(
 ) -> grpc.aio.Channel:
     """An asynchronous channel to `host:port[,host:port…]`, balanced over all of them.
 
-    `server_name` is the DNS name to look for in the server's certificate when it is not the host
-    (development certificates say `localhost`). `service_config` is JSON, by default the mesh's own.
+    `server_name` is the name to look for in the server's certificate when it is not the host; with
+    several hosts it has to be given. `service_config` is JSON, by default the mesh's own.
     SettingsRefused names what is wrong with the target, the certificates or the configuration.
     """
     uri = uri_of(target)
-    options = _options(server_name, service_config)
+    options = _options(server_name or shared_host(target), service_config)
     credentials = _credentials(security, target)
     plain = _channel(uri, credentials, options, ())
     provider = tracer_provider or recording_provider()
@@ -79,7 +79,7 @@ def connect_sync(
     tracer_provider: TracerProvider | None = None,
 ) -> grpc.Channel:
     """The same as `connect`, synchronous: for commands, the console and tests."""
-    uri, options = uri_of(target), _options(server_name, service_config)
+    uri, options = uri_of(target), _options(server_name or shared_host(target), service_config)
     credentials = _credentials(security, target)
     channel = (
         grpc.insecure_channel(uri, options)
@@ -117,6 +117,16 @@ def uri_of(target: str) -> str:
     if numbers[0][0].version == 4:  # noqa: PLR2004
         return "ipv4:" + ",".join(f"{address}:{port}" for address, port in numbers)
     return "ipv6:" + ",".join(f"[{address}]:{port}" for address, port in numbers)
+
+
+def shared_host(target: str) -> str | None:
+    """The host of all replicas where several addresses are named on one host, else None.
+
+    gRPC would look for the whole list in each certificate.
+    """
+    addresses = target.split(",")
+    hosts = {_number(split_address(address.strip())[0]) for address in addresses}
+    return hosts.pop() if len(addresses) > 1 and len(hosts) == 1 else None
 
 
 def read_service_config(text: str | None = None) -> str:
