@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import subprocess
 
 import grpc
 import pytest
@@ -74,9 +75,7 @@ async def test_a_deposit_goes_all_the_way_over_grpc(service, anvil, tmp_path):
                 )
             )
             await asyncio.sleep(1)
-            audit = await rail.VerifyAuditLog(
-                crypto_rail_service_pb2.VerifyAuditLogRequest()
-            )
+            audit = await rail.VerifyAuditLog(crypto_rail_service_pb2.VerifyAuditLogRequest())
     finally:
         serving.kill()
         working.kill()
@@ -167,6 +166,8 @@ async def test_a_watcher_that_is_killed_anywhere_credits_every_deposit_once(
             working.start("work", CASHIER_FAILPOINTS=f"{failpoint}:kill")
             try:
                 codes.append(await asyncio.to_thread(working.exit_code))
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"{failpoint} was not reached: {working.log.read_text()[-4000:]}")
             finally:
                 working.kill()
         await rig.watch()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_tester import EthereumTester, PyEVMBackend
+from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
 from web3 import EthereumTesterProvider, HTTPProvider, Web3
 from web3.providers.eth_tester import AsyncEthereumTesterProvider
 
@@ -24,7 +24,7 @@ ANVIL = "eip155:31337"
 ETH_TESTER = "eip155:131277322940537"
 USDC = devchain.contract_address(0).lower()
 USDT = devchain.contract_address(1).lower()
-ETHER = 10**18
+ETHER = Web3.to_wei(100, "ether")
 # Account 8 of the public development mnemonic: who deploys a token that is not the real one.
 IMPOSTOR_KEY = "0xdbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97"
 
@@ -96,7 +96,7 @@ class InProcessChain(Chain):
         super().__init__(Web3(EthereumTesterProvider(self.tester)), ETH_TESTER)
         self.rich = self.web3.eth.accounts[0]
         for payee in (devchain.deployer().address, self._impostor()):
-            self.web3.eth.send_transaction({"from": self.rich, "to": payee, "value": 100 * ETHER})
+            self.web3.eth.send_transaction({"from": self.rich, "to": payee, "value": ETHER})
         devchain.deploy(self.web3)
 
     def mine(self, blocks: int) -> None:
@@ -108,7 +108,7 @@ class InProcessChain(Chain):
         return EvmEndpoint(provider, name=name, chain=self.caip2)
 
     def _impostor(self) -> str:
-        return self.web3.eth.account.from_key(IMPOSTOR_KEY).address
+        return str(self.web3.eth.account.from_key(IMPOSTOR_KEY).address)
 
 
 class AnvilChain(Chain):
@@ -126,7 +126,7 @@ class AnvilChain(Chain):
         self.rpc("anvil_reorg", depth, [list(pair) for pair in again or []])
 
     def raw(self, tx_hash: str) -> str:
-        return self.rpc("eth_getRawTransactionByHash", tx_hash)
+        return str(self.rpc("eth_getRawTransactionByHash", tx_hash))
 
     def endpoint(self, name: str = "one") -> EvmEndpoint:
         return EvmEndpoint.at(self.url, chain=self.caip2)
@@ -150,7 +150,7 @@ def running_anvil(folder: Path) -> Iterator[AnvilChain]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [program, "--silent", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(program), "--silent", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "anvil.log").open("w") as log:
         process = subprocess.Popen(
             [*command, "--chain-id", "31337"], stdout=log, stderr=log, cwd=folder

@@ -50,7 +50,9 @@ class ExtendedKey:
             raise ValueError(f"child {index} is not from 0 to {HARDENED - 1}")
         data = self.key.to_compressed_bytes() + index.to_bytes(4, "big")
         tweak = int.from_bytes(hmac.digest(self.chain_code, data, "sha512")[:32], "big")
-        if not 0 < tweak < SECPK1_N:  # less likely than any fault of the machine; BIP-32 says: skip it
+        if (
+            not 0 < tweak < SECPK1_N
+        ):  # less likely than any fault of the machine; BIP-32 says: skip it
             raise ValueError(f"child {index} does not exist: take the next one")
         # No private key of anybody: a library in C multiplies the generator for us.
         shift = ec.derive_private_key(tweak, CURVE).public_key().public_numbers()

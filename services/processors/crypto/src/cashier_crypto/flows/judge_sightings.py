@@ -5,6 +5,7 @@ from typing import Final
 import structlog
 
 from cashier_common.clock import Clock
+from cashier_common.failpoints import hit
 from cashier_crypto.domain.errors import MovedOn
 from cashier_crypto.domain.lifecycle import Event
 from cashier_crypto.domain.sighting import Sighting, Use
@@ -54,7 +55,9 @@ async def _judge(
             )  # fmt: skip
         else:
             book.note(tx, transfer, transfer.noted(now), sighting, action=use.value, origin=origin)
-    if use is not Use.BOUND:
+    if use is Use.BOUND:
+        await hit("crypto.after_see")
+    else:
         _log.warning(
             "deposit_evidence", transfer=transfer.name, use=use, reference=sighting.reference
         )
