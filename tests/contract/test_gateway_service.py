@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -70,7 +71,7 @@ def gateway(folder, service) -> Iterator[GatewayProcess]:
 
 
 @pytest.fixture
-async def stub(gateway: GatewayProcess) -> AsyncIterator:
+async def stub(gateway: GatewayProcess) -> AsyncIterator[Any]:
     async with gateway.channel() as channel:
         yield stub_of(channel)
 

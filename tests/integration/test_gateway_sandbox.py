@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from cashier_common.clock import SystemClock
-from cashier_common.db.audit import read_sealed, shard_of
+from cashier_common.db.audit import read_late, shard_of
 from cashier_common.db.migrate import run_migrations
 from cashier_common.db.verify import verify
 from cashier_common.errors import OperationFenced, OperationReused
@@ -90,7 +90,7 @@ async def late_outcomes(rig: Rig, operation: str) -> list[LateOutcome]:
 
     class Sealed:
         async def read(self, *, shard: int, after: int) -> Any:
-            steps = await read_sealed(rig.database, shard=shard, after=after)
+            steps = await read_late(rig.database, shard=shard, after=after)
             if not steps:
                 raise StopReading
             return steps

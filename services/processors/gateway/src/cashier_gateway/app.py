@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
-from cashier_common import failpoints
 from cashier_common.clock import SystemClock
-from cashier_common.db.audit import SealedStep, read_sealed
+from cashier_common.db.audit import SealedStep, read_late
 from cashier_common.db.engine import Database
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
@@ -43,12 +42,11 @@ class SealedRecord:
     database: Database
 
     async def read(self, *, shard: int, after: int) -> list[SealedStep]:
-        return await read_sealed(self.database, shard=shard, after=after)
+        return await read_late(self.database, shard=shard, after=after)
 
 
 async def build(settings: GatewaySettings, role: Role) -> App:
     """Open what the role needs; SettingsRefused says what is missing."""
-    failpoints.configure(settings.failpoints, environment=settings.environment)
     terminals = {
         account.account_id: Terminal(account, _adapter(account, settings))
         for account in load_accounts(settings.processor_accounts)

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 from cashier_common.db.audit import SealedStep
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.outcome import Outcome
-from cashier_gateway.flows.ports import LATE_SOURCES
 
 # Consumers hear of a late outcome within this much of its sealing; one index scan each time.
 POLL_S: Final = 0.15
@@ -19,7 +18,7 @@ class Record(Protocol):
     """The sealed record of this service."""
 
     async def read(self, *, shard: int, after: int) -> list[SealedStep]:
-        """The steps behind a position, oldest first, without a gap."""
+        """The late outcomes behind a position, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,7 @@ async def stream_outcomes(record: Record, *, shard: int, after: int) -> AsyncIte
     while True:
         steps = await record.read(shard=shard, after=after)
         for step in steps:
-            payload = json.loads(step.payload)
-            if payload["source"] in LATE_SOURCES:
-                yield _late(step, payload)
+            yield _late(step, json.loads(step.payload))
             after = step.position
         if not steps:
             await asyncio.sleep(POLL_S)

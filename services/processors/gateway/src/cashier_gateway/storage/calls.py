@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from cashier_common.db.audit import STEP, step_params
+from cashier_common.db.audit import LATE_PREFIX, STEP, step_params
 from cashier_common.db.engine import Database
 from cashier_common.db.statement import compiled
 from cashier_common.db.transaction import UnitOfWork
@@ -18,7 +18,7 @@ from cashier_gateway.domain.call import Call, Request
 from cashier_gateway.domain.errors import LeaseLost, OperationKnown
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.domain.outcome import Outcome
-from cashier_gateway.flows.ports import Move, Origin
+from cashier_gateway.flows.ports import LATE_SOURCES, Move, Origin
 from cashier_gateway.flows.send import RECORD_PAUSES_S
 from cashier_gateway.storage.tables import calls
 
@@ -162,7 +162,7 @@ def _step(
         subject=call.operation,
         version=call.version,
         actor=origin.actor,
-        action=event.value,
+        action=f"{LATE_PREFIX if source in LATE_SOURCES else ''}{event.value}",
         before_state=before.value,
         after_state=call.state.value,
         payload=payload,
