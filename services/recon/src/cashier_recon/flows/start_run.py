@@ -1,5 +1,6 @@
 """A run: plan, freeze the plan, apply it piece by piece, close. Any crash is resumed."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +11,13 @@ from cashier_common.ids import new_name
 from cashier_recon.domain.bridge import has_residual
 from cashier_recon.domain.consequences import consequences
 from cashier_recon.domain.errors import RunInProgress
+from cashier_recon.domain.expectation import Expectation
 from cashier_recon.domain.lifecycle import RUN, RunEvent, RunState
 from cashier_recon.domain.matching import SETTLING
-from cashier_recon.domain.run_plan import Item, Plan, Run, plan_run, result_hash
+from cashier_recon.domain.run_plan import Item, Plan, Run, Waiting, plan_run, result_hash
 from cashier_recon.flows.ports import BeginRun, Key, Lock
 
+READ_ROWS_MAX = 5_000  # rows in one statement of reading: well below its 3 s
 PLAN_ITEMS_MAX = 4_000  # items in one unit of planning
 APPLY_ITEMS_MAX = 200  # items in one unit of applying: some 50 ms
 LOCK = "run"
@@ -116,19 +119,56 @@ class Reconciler:
     async def _plan(self, run: Run) -> Run:
         async with self.begin() as unit:
             unit.forget_items(run.run_id)
+        waiting, candidates = await self._waiting(run)
+        overdue = await self._overdue(run)
         async with self.begin() as unit:
-            plan = plan_run(
-                await unit.waiting_lines(run),
-                await unit.candidates(run),
-                overdue=await unit.overdue(run),
-                refused=await unit.refused_rows(run),
-                payouts=await unit.payouts(run),
-            )
+            refused, payouts = await unit.refused_rows(run), await unit.payouts(run)
+        plan = await asyncio.to_thread(
+            plan_run, waiting, candidates, overdue=overdue, refused=refused, payouts=payouts
+        )
         for place in range(0, len(plan.items), PLAN_ITEMS_MAX):
             async with self.begin() as unit:
                 unit.add_items(run.run_id, plan.items[place : place + PLAN_ITEMS_MAX])
             await failpoints.hit("recon.run_planned")
         return await self._freeze(run, plan)
+
+    async def _waiting(self, run: Run) -> tuple[list[Waiting], list[Expectation]]:
+        """Page by page: no statement may last, and none needs the same snapshot as another.
+
+        What moves meanwhile is at worst decided by the next run: an import is not in the plan, and
+        the feed only moves what is undecided.
+        """
+        waiting: list[Waiting] = []
+        candidates: list[Expectation] = []
+        while True:
+            after = waiting[-1].line.line_id if waiting else ""
+            async with self.begin() as unit:
+                page = await unit.waiting_lines(run, after=after, limit=READ_ROWS_MAX)
+                if not page:
+                    return waiting, candidates
+                candidates += await unit.candidates(page)
+            waiting += page
+
+    async def _overdue(self, run: Run) -> list[Expectation]:
+        found: list[Expectation] = []
+        while True:
+            after = found[-1].operation if found else ""
+            async with self.begin() as unit:
+                page = await unit.overdue(run, after=after, limit=READ_ROWS_MAX)
+            if not page:
+                return found
+            found += page
+
+    async def _items(self, run: Run) -> list[Item]:
+        found: list[Item] = []
+        while True:
+            async with self.begin() as unit:
+                page = await unit.items(
+                    run.run_id, after=found[-1].number if found else 0, limit=READ_ROWS_MAX
+                )
+            if not page:
+                return found
+            found += page
 
     async def _freeze(self, run: Run, plan: Plan) -> Run:
         async with self.begin() as unit:
@@ -159,14 +199,14 @@ class Reconciler:
     async def _finish(self, run: Run) -> Run:
         event = RunEvent.FALL_SHORT if run.detail else RunEvent.FINISH
         state = RUN.next(RunState.RUNNING, event)
+        items = await self._items(run)
+        done = replace(
+            run,
+            state=state,
+            finish_time=self.clock.now(),
+            result_hash=await asyncio.to_thread(result_hash, items, run.bridge, state),
+        )
         async with self.begin() as unit:
-            items = await unit.all_items(run.run_id)
-            done = replace(
-                run,
-                state=state,
-                finish_time=self.clock.now(),
-                result_hash=result_hash(items, run.bridge, state),
-            )
             unit.finish(done)
             unit.add_step(
                 subject=run.run_id,

@@ -26,7 +26,12 @@ _OPEN = compiled(
     .order_by(run_items.c.number)
     .limit(bindparam("most"))
 )
-_ALL = compiled(select(*run_items.c).where(run_items.c.run_id == _RUN).order_by("number"))
+_PAGE = compiled(
+    select(*run_items.c)
+    .where(run_items.c.run_id == _RUN, run_items.c.number > bindparam("after"))
+    .order_by(run_items.c.number)
+    .limit(bindparam("most"))
+)
 _LINES = compiled(
     select(*statement_lines.c).where(
         statement_lines.c.line_id == func.any(bindparam("ids", type_=ARRAY(Text)))
@@ -116,9 +121,10 @@ class ItemWrites(ExceptionWrites, LedgerWrites):
         """The next decisions to apply, whole."""
         return await self._items(await self._tx.read(_OPEN, of_run=run_id, most=limit))
 
-    async def all_items(self, run_id: str) -> list[Item]:
-        """Every decision of a run."""
-        return await self._items(await self._tx.read(_ALL, of_run=run_id))
+    async def items(self, run_id: str, *, after: int, limit: int) -> list[Item]:
+        """Decisions of a run by number, behind `after`."""
+        rows = await self._tx.read(_PAGE, of_run=run_id, after=after, most=limit)
+        return await self._items(rows)
 
     async def apply(self, run: Run, items: Sequence[Item], done: Sequence[Consequences]) -> None:
         """Write what follows and mark the items; another run that was faster breaks the unit."""

@@ -38,7 +38,13 @@ _line_waits = and_(
     _in_scope(statement_lines.c.processor_account),
 )
 _registered = statement_lines.c.statement_id == statements.c.statement_id
-_WAITING = compiled(select(*statement_lines.c).join(statements, _registered).where(_line_waits))
+_WAITING = compiled(
+    select(*statement_lines.c)
+    .join(statements, _registered)
+    .where(_line_waits, statement_lines.c.line_id > bindparam("after"))
+    .order_by(statement_lines.c.line_id)
+    .limit(bindparam("most"))
+)
 
 
 def _candidates(same: ColumnElement[bool]) -> "Select[tuple[object, ...]]":
@@ -48,7 +54,7 @@ def _candidates(same: ColumnElement[bool]) -> "Select[tuple[object, ...]]":
             statement_lines,
             and_(statement_lines.c.processor_account == expectations.c.processor_account, same),
         )
-        .where(_line_waits)
+        .where(statement_lines.c.line_id == func.any(bindparam("lines", type_=ARRAY(Text))))
     )
 
 
@@ -64,11 +70,15 @@ _CANDIDATES = compiled(
     )
 )
 _OVERDUE = compiled(
-    select(*expectations.c).where(
+    select(*expectations.c)
+    .where(
         expectations.c.state == bindparam("state", "OPEN"),
         expectations.c.due_time < bindparam("cutoff"),
         _in_scope(expectations.c.processor_account),
+        expectations.c.operation > bindparam("after"),
     )
+    .order_by(expectations.c.operation)
+    .limit(bindparam("most"))
 )
 _REFUSED = compiled(
     select(*rejected_rows.c)
@@ -145,20 +155,26 @@ class RunReads:
 
     _tx: UnitOfWork
 
-    async def waiting_lines(self, run: Run) -> list[Waiting]:
-        """New lines of registered statements, and those in suspense."""
-        rows = await self._tx.read(_WAITING, accounts=list(run.processor_accounts))
+    async def waiting_lines(self, run: Run, *, after: str, limit: int) -> list[Waiting]:
+        """New lines of registered statements, and those in suspense, by line id."""
+        rows = await self._tx.read(
+            _WAITING, accounts=list(run.processor_accounts), after=after, most=limit
+        )
         return [Waiting(line_of(row), LineState(row["state"])) for row in rows]
 
-    async def candidates(self, run: Run) -> list[Expectation]:
-        """Every expectation that shares an account and a reference with a waiting line."""
-        rows = await self._tx.read(_CANDIDATES, accounts=list(run.processor_accounts))
+    async def candidates(self, lines: Sequence[Waiting]) -> list[Expectation]:
+        """Every expectation that shares an account and a reference with one of the lines."""
+        rows = await self._tx.read(_CANDIDATES, lines=[one.line.line_id for one in lines])
         return [expectation_of(row) for row in rows]
 
-    async def overdue(self, run: Run) -> list[Expectation]:
-        """Open expectations that were due before the cut-off."""
+    async def overdue(self, run: Run, *, after: str, limit: int) -> list[Expectation]:
+        """Open expectations that were due before the cut-off, by operation."""
         rows = await self._tx.read(
-            _OVERDUE, accounts=list(run.processor_accounts), cutoff=run.cutoff_time
+            _OVERDUE,
+            accounts=list(run.processor_accounts),
+            cutoff=run.cutoff_time,
+            after=after,
+            most=limit,
         )
         return [expectation_of(row) for row in rows]
 
