@@ -11,6 +11,7 @@ import grpc.aio
 import orjson
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import aio_client_interceptors, client_interceptor
+from opentelemetry.instrumentation.grpc.grpcext import intercept_channel as intercept_spans
 from opentelemetry.trace import TracerProvider
 
 from cashier_common.rpc.credentials import channel_credentials
@@ -90,8 +91,10 @@ def connect_sync(
     outgoing = OutgoingInterceptor(with_trace=provider is None)
     if provider is None:
         return grpc.intercept_channel(channel, outgoing)
+    # The telemetry package's synchronous interceptor is of a kind of its own, not gRPC's.
     spans = client_interceptor(tracer_provider=provider)  # type: ignore[no-untyped-call]
-    return grpc.intercept_channel(channel, outgoing, spans)
+    recorded = intercept_spans(channel, spans)  # type: ignore[no-untyped-call]
+    return grpc.intercept_channel(recorded, outgoing)
 
 
 def uri_of(target: str) -> str:
