@@ -7,10 +7,12 @@ from cashier_common.db.feed import (
     AuditBroken,
     CursorAhead,
     SealedStep,
+    read_late,
     read_sealed,
 )
 from cashier_common.db.record import (
     GENESIS,
+    LATE_PREFIX,
     SHARD_COUNT,
     STEP,
     AuditTables,
@@ -28,6 +30,7 @@ __all__ = [
     "ADVANCE",
     "CURSOR",
     "GENESIS",
+    "LATE_PREFIX",
     "PERIOD_S",
     "READ_MAX",
     "SHARD_COUNT",
@@ -43,6 +46,7 @@ __all__ = [
     "audit_tables",
     "canonical_json",
     "chain_hash",
+    "read_late",
     "read_sealed",
     "shard_of",
     "step_hash",

@@ -101,6 +101,24 @@ _READ: Final = compiled(
     .order_by(_seals.c.position)
     .limit(bindparam("most"))
 )
+_LATE: Final = compiled(
+    select(_seals.c.position, _seals.c.chain_hash, *_steps.columns)
+    .select_from(
+        _seals.join(
+            _steps,
+            (_seals.c.merchant == _steps.c.merchant)
+            & (_seals.c.subject == _steps.c.subject)
+            & (_seals.c.version == _steps.c.version),
+        )
+    )
+    .where(
+        _seals.c.shard == bindparam("of_shard"),
+        _seals.c.late,  # the condition of the index `seals_late_idx`
+        _seals.c.position > bindparam("after"),
+    )
+    .order_by(_seals.c.position)
+    .limit(bindparam("most"))
+)
 _HEAD: Final = compiled(
     select(func.coalesce(func.max(_seals.c.position), 0).label("head")).where(
         _seals.c.shard == bindparam("of_shard")
@@ -118,13 +136,31 @@ async def read_sealed(
     """
     rows = await db.fetch(_READ, of_shard=shard, after=after, most=min(limit, READ_MAX))
     if not rows:
-        head = await db.fetch_one(_HEAD, of_shard=shard)
-        if head is not None and head["head"] < after:
-            raise CursorAhead(shard, after, head["head"])
+        await _require_reached(db, shard, after)
         return []
     if rows[0]["position"] != after + 1:
         raise CursorExpired(shard=shard, position=after)
     return [_sealed(row, after + number) for number, row in enumerate(rows, start=1)]
+
+
+async def read_late(
+    db: Database, *, shard: int, after: int, limit: int = READ_MAX
+) -> list[SealedStep]:
+    """The steps behind position `after` whose action begins with LATE_PREFIX, oldest first.
+
+    Costs what there is of them, however many other steps lie between. Raises CursorAhead where
+    `after` was never reached.
+    """
+    rows = await db.fetch(_LATE, of_shard=shard, after=after, most=min(limit, READ_MAX))
+    if not rows:
+        await _require_reached(db, shard, after)
+    return [_sealed(row, row["position"]) for row in rows]
+
+
+async def _require_reached(db: Database, shard: int, after: int) -> None:
+    head = await db.fetch_one(_HEAD, of_shard=shard)
+    if head is not None and head["head"] < after:
+        raise CursorAhead(shard, after, head["head"])
 
 
 def _sealed(row: asyncpg.Record, position: int) -> SealedStep:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import orjson
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     LargeBinary,
@@ -72,6 +73,7 @@ def audit_tables(metadata: MetaData) -> AuditTables:
         Column("version", BigInteger, nullable=False),
         Column("step_hash", LargeBinary, nullable=False),
         Column("chain_hash", LargeBinary, nullable=False),
+        Column("late", Boolean, nullable=False),
         Column("seal_time", DateTime(timezone=True), nullable=False, server_default=clock),
     )
     cursors = Table(
@@ -85,6 +87,9 @@ def audit_tables(metadata: MetaData) -> AuditTables:
 
 
 TABLES: Final = audit_tables(service_metadata())
+
+LATE_PREFIX: Final = "LATE_"
+"""Begins the action of a step that brings an outcome after its caller's answer: `read_late`."""
 
 STEP: Final = compiled(
     insert(TABLES.steps), columns=[c.key for c in TABLES.steps.columns if c.key != "record_time"]

@@ -63,11 +63,16 @@ CREATE TABLE seals (
     version bigint NOT NULL,
     step_hash bytea NOT NULL,
     chain_hash bytea NOT NULL,
+    late boolean NOT NULL DEFAULT false,
     seal_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT seals_pkey PRIMARY KEY (shard, position),
     CONSTRAINT seals_merchant_subject_version_key UNIQUE (merchant, subject, version),
     CONSTRAINT seals_position_positive_check CHECK (position > 0)
 )
+"""
+# Few steps are late outcomes; consumers that want only those find them here.
+_SEALS_LATE_INDEX: Final = """
+CREATE INDEX seals_late_idx ON seals (shard, position) WHERE late
 """
 _CURSORS: Final = """
 CREATE TABLE cursors (
@@ -125,7 +130,7 @@ def grant_app_role() -> None:
 
 def create_audit_tables() -> None:
     """Create steps, seals and cursors; the app role may only read and add to the first two."""
-    for statement in (_STEPS, _STEPS_INDEX, _SEALS, _CURSORS):
+    for statement in (_STEPS, _STEPS_INDEX, _SEALS, _SEALS_LATE_INDEX, _CURSORS):
         op.execute(statement)
     for table in ("steps", "seals"):
         make_append_only(table)

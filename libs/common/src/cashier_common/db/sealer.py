@@ -34,7 +34,14 @@ import asyncpg
 from sqlalchemy import text
 
 from cashier_common.db.engine import Database
-from cashier_common.db.record import GENESIS, SHARD_COUNT, TABLES, chain_hash, step_hash
+from cashier_common.db.record import (
+    GENESIS,
+    LATE_PREFIX,
+    SHARD_COUNT,
+    TABLES,
+    chain_hash,
+    step_hash,
+)
 from cashier_common.db.statement import compiled
 from cashier_common.db.types import insert_many
 
@@ -107,6 +114,7 @@ _SEAL: Final = compiled(
         "version",
         "step_hash",
         "chain_hash",
+        "late",
     )
 )
 _WATERMARK: Final = timedelta(seconds=WATERMARK_S)
@@ -260,3 +268,4 @@ def _chain(columns: dict[str, Any], head: asyncpg.Record, rows: Sequence[asyncpg
         columns["position"].append(position)
         columns["step_hash"].append(step)
         columns["chain_hash"].append(chain)
+        columns["late"].append(row["action"].startswith(LATE_PREFIX))

@@ -16,7 +16,7 @@ import asyncpg
 from sqlalchemy import text
 
 from cashier_common.db.engine import Database
-from cashier_common.db.record import GENESIS, SHARD_COUNT, chain_hash, step_hash
+from cashier_common.db.record import GENESIS, LATE_PREFIX, SHARD_COUNT, chain_hash, step_hash
 from cashier_common.db.statement import compiled
 
 CHUNK_ROWS: Final = 2_000
@@ -62,7 +62,7 @@ class Verification:
 
 _CHUNK: Final = compiled(
     text("""
-    SELECT z.position, z.merchant AS sealed_merchant, z.subject AS sealed_subject,
+    SELECT z.position, z.late, z.merchant AS sealed_merchant, z.subject AS sealed_subject,
         z.version AS sealed_version, z.step_hash, z.chain_hash, s.*,
         (SELECT max(e.position) FROM seals e WHERE e.merchant = z.merchant
             AND e.subject = z.subject AND e.version = z.version - 1 AND e.shard = z.shard)
@@ -168,6 +168,8 @@ def _row_faults(row: asyncpg.Record, chain: bytes, shard: int) -> list[tuple[Fau
             faults.append((Fault.CHANGED, f"the step says shard {row['shard']}"))
         elif step_hash(row) != row["step_hash"]:
             faults.append((Fault.CHANGED, "the step is not the one that was sealed"))
+        if row["late"] != row["action"].startswith(LATE_PREFIX):
+            faults.append((Fault.CHANGED, "the seal hides whether the step is a late outcome"))
     if chain and chain_hash(chain, row["position"], row["step_hash"]) != row["chain_hash"]:
         faults.append((Fault.REORDERED, "the seal does not follow from the one before it"))
     elif (row["earlier_position"] or 0) > row["position"]:
