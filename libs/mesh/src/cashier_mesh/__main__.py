@@ -1,4 +1,4 @@
-"""The commands `up`, `down` and `status` of the mesh."""
+"""The commands `up`, `demo`, `down` and `status` of the mesh."""
 
 import os
 import signal
@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from cashier_mesh.config import BASE_PORT, PROJECT_DIR, MeshConfig
+from cashier_mesh.demo.play import CALLERS, Options
+from cashier_mesh.demo.session import Session, run
 from cashier_mesh.display import Stream
 from cashier_mesh.errors import MeshError
 from cashier_mesh.residence import Residence
@@ -21,6 +23,7 @@ from cashier_mesh.supervisor import Mesh
 
 DATA_DIR = PROJECT_DIR / ".cashier"
 CHECK_PERIOD_S = 0.5
+INTERRUPTED = 130  # as shells say it
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,6 +37,7 @@ class Terminal(Console):
 
 app = typer.Typer(help="Runs all of Cashier on one machine.", no_args_is_help=True)
 console = Terminal(highlight=False)
+FILE_WIDTH = 120  # columns of a table where no terminal says how many there are
 DataDir = Annotated[Path, typer.Option(help="Where databases, certificates and logs are kept.")]
 
 
@@ -85,6 +89,54 @@ def up(
             mesh.stop()
             stream.end()  # last, so that the services' last words are shown
     _tell("stopped")
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = DATA_DIR,
+    base_port: Annotated[
+        int,
+        typer.Option(
+            envvar="CASHIER_MESH_BASE_PORT",
+            help="First port; 0 picks free ones, as does the default where it is taken.",
+        ),
+    ] = BASE_PORT,
+    file: Annotated[
+        Path | None, typer.Option(help="Another table of payments, with the same columns.")
+    ] = None,
+    payments: Annotated[
+        int | None, typer.Option(min=1, help="About so many rows, some of every sort.")
+    ] = None,
+    callers: Annotated[int, typer.Option(min=1, max=256, help="Calls at once.")] = CALLERS,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the mesh running.")] = False,
+    only_check: Annotated[
+        bool, typer.Option("--only-check", help="Pay nothing; compare books and processors.")
+    ] = False,
+    chain: Annotated[bool, typer.Option(help="A local EVM chain.")] = True,
+    localstripe: Annotated[bool, typer.Option(help="A Stripe that Cashier did not write.")] = True,
+) -> None:
+    """Run payments through everything; exit code 0 only if the books agree with the processors."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    session = Session(
+        data_dir=data_dir.absolute(),
+        base_port=base_port,
+        keep=keep,
+        only_check=only_check,
+        chain=chain,
+        localstripe=localstripe,
+        options=Options(file=file, payments=payments, callers=callers),
+    )
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    with _said_plainly():
+        try:
+            agreed = run(session, console, _tell)
+        except KeyboardInterrupt:
+            _tell("interrupted; everything is stopped")
+            raise typer.Exit(INTERRUPTED) from None
+    raise typer.Exit(0 if agreed else 1)
 
 
 @app.command()
