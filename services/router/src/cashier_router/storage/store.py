@@ -10,6 +10,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
     func,
     or_,
@@ -29,18 +30,18 @@ from cashier_router.storage.book import PaymentBook, open_book
 from cashier_router.storage.rows import Row, to_payment
 from cashier_router.storage.tables import operations, payments
 
+# A payment and its operations are read by one statement: two would show a payment from before an
+# answer with operations from after it.
+_OPERATION = "operation_"
+_OPERATION_COLUMNS = tuple(column.label(_OPERATION + column.name) for column in operations.c)
 PAYMENT = compiled(
-    select(payments).where(
-        payments.c.merchant == bindparam("merchant"), payments.c.name == bindparam("name")
+    select(payments, *_OPERATION_COLUMNS)
+    .outerjoin(
+        operations,
+        and_(operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name),
     )
-)
-OPERATIONS = compiled(
-    select(operations)
-    .where(
-        operations.c.merchant == bindparam("merchant"),
-        operations.c.payment == func.any(bindparam("names", type_=ARRAY(Text))),
-    )
-    .order_by(operations.c.payment, operations.c.number)
+    .where(payments.c.merchant == bindparam("merchant"), payments.c.name == bindparam("name"))
+    .order_by(operations.c.number)
 )
 # Taking a lease bumps its epoch: whatever the former owner still writes misses.
 TAKE_EXPIRED = compiled(
@@ -97,7 +98,7 @@ def _listed() -> Select[tuple[object, ...]]:
     after_time = bindparam("before_time", type_=TIMESTAMP(timezone=True))
     first, last = (bindparam(n, type_=TIMESTAMP(timezone=True)) for n in ("min_time", "max_time"))
     key = tuple_(payments.c.create_time, payments.c.name)
-    return (
+    page = (
         select(payments)
         .where(
             payments.c.merchant == bindparam("merchant"),
@@ -112,6 +113,13 @@ def _listed() -> Select[tuple[object, ...]]:
         )
         .order_by(payments.c.create_time.desc(), payments.c.name.desc())
         .limit(bindparam("count", type_=BigInteger))
+        .subquery("page")
+    )
+    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
+    return (
+        select(page, *_OPERATION_COLUMNS)
+        .outerjoin(operations, its)
+        .order_by(page.c.create_time.desc(), page.c.name.desc(), operations.c.number)
     )
 
 
@@ -136,8 +144,8 @@ class PaymentStore:
 
     async def payment(self, merchant: str, name: str) -> Payment | None:
         """One payment with its operations."""
-        row = await self._database.fetch_one(PAYMENT, merchant=merchant, name=name)
-        return None if row is None else (await self._with_operations(merchant, [row]))[0]
+        found = _payments(await self._database.fetch(PAYMENT, merchant=merchant, name=name))
+        return found[0] if found else None
 
     async def listed(
         self,
@@ -156,7 +164,7 @@ class PaymentStore:
             min_time=min_time, max_time=max_time, before_time=before[0] if before else None,
             before_name=before[1] if before else None, count=count,
         )  # fmt: skip
-        return await self._with_operations(merchant, rows)
+        return _payments(rows)
 
     async def take_expired_leases(self, limit: int, lease_s: int) -> list[Payment]:
         """Payments whose owner is gone, each now ours under a new lease epoch."""
@@ -186,11 +194,17 @@ class PaymentStore:
         found = [await self.payment(row["merchant"], row["name"]) for row in taken]
         return [payment for payment in found if payment is not None]
 
-    async def _with_operations(self, merchant: str, rows: list[Row]) -> list[Payment]:
-        if not rows:
-            return []
-        names = [row["name"] for row in rows]
-        parts: dict[str, list[Row]] = {name: [] for name in names}
-        for part in await self._database.fetch(OPERATIONS, merchant=merchant, names=names):
-            parts[part["payment"]].append(part)
-        return [to_payment(row, parts[row["name"]]) for row in rows]
+
+def _payments(rows: list[Row]) -> list[Payment]:
+    """One payment for all rows of its name, in the order in which the names come."""
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row["name"], []).append(row)
+    return [
+        to_payment(found[0], [_operation(row) for row in found if row["operation_number"]])
+        for found in parts.values()
+    ]
+
+
+def _operation(row: Row) -> Row:
+    return {column.name: row[_OPERATION + column.name] for column in operations.c}
