@@ -49,6 +49,11 @@ async def build(settings: RouterSettings, role: Role) -> App:
     tasks = TaskGroup()
     listening = asyncio.create_task(_listen(rails))
 
+    async def ready() -> None:
+        """Without ever having heard a rail no payment could be routed."""
+        await database.ping()
+        rails.accounts()
+
     async def stop() -> None:
         listening.cancel()
         await tasks.drain()
@@ -86,7 +91,7 @@ async def build(settings: RouterSettings, role: Role) -> App:
         )
         if role is Role.WORK
         else (),
-        readiness=database.ping,
+        readiness=ready,
         on_stop=stop,
     )
 
