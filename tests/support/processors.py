@@ -1,0 +1,172 @@
+"""What the processors themselves say was moved: asked over their own APIs, never of our tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import aiohttp
+
+from cashier_mesh.supervisor import Mesh
+
+LOCALSTRIPE = "localstripe"
+LOCALSTRIPE_KEY = "sk_test_localstripe"
+STRIPE_PAGE_SIZE = 100
+SANDBOX_PAGE_SIZE = 10_000
+OPERATION_FIELD = "cashier_operation"
+MOVING_KINDS = frozenset({"charge", "capture", "resolve"})
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Money that a processor took from a customer, for the operation that it was told."""
+
+    place: str  # an account of the sandbox, or `localstripe`, whose accounts share one book
+    charge_id: str
+    operation: str
+    minor: int
+    asset: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Anything that a processor keeps of an operation, whether it moved money or not."""
+
+    place: str
+    operation: str
+
+
+def place_of(account: str) -> str:
+    """In whose book a processor account's charges are found."""
+    return LOCALSTRIPE if account.startswith(LOCALSTRIPE) else account
+
+
+class Processors:
+    """The sandbox and, where it is installed, localstripe."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._sandbox = mesh.peer_urls["sandbox"]
+        self._control = (mesh.config.data_dir / "sandbox" / "control.token").read_text().strip()
+        self._stripe = mesh.peer_urls.get(LOCALSTRIPE)
+        self._cards: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    @property
+    def has_stripe(self) -> bool:
+        return self._stripe is not None
+
+    async def card(self, account: str) -> str:
+        """A token for a card that works there."""
+        if place_of(account) != LOCALSTRIPE:
+            return "tok_ok"
+        if LOCALSTRIPE not in self._cards:
+            form = {
+                "type": "card", "card[number]": "4242424242424242", "card[exp_month]": "12",
+                "card[exp_year]": "2030", "card[cvc]": "123",
+            }  # fmt: skip
+            method = await self.stripe("POST", "/v1/payment_methods", form)
+            self._cards[LOCALSTRIPE] = str(method["id"])
+        return self._cards[LOCALSTRIPE]
+
+    async def charges(self) -> list[Charge]:
+        """Every charge that took money, at every processor."""
+        return [*await self._sandbox_charges(), *await self._stripe_charges()]
+
+    async def charges_of(self, *payments: str) -> list[Charge]:
+        """The charges of some payments."""
+        wanted = set(payments)
+        return [c for c in await self.charges() if c.operation.split("/operations/")[0] in wanted]
+
+    async def traces(self) -> list[Trace]:
+        """Everything that bears the name of an operation, declined and unconfirmed included."""
+        found = [Trace(e["account"], e["reference"] or "") for e in await self._entries("false")]
+        intents = await self._stripe_list("/v1/payment_intents") if self.has_stripe else []
+        return found + [Trace(LOCALSTRIPE, _operation(intent)) for intent in intents]
+
+    async def stripe(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Any:
+        """One request to localstripe as a merchant sends it."""
+        headers = {"Authorization": f"Bearer {LOCALSTRIPE_KEY}"}
+        async with self._session.request(
+            method, f"{self._stripe}{path}", data=form, headers=headers
+        ) as response:
+            body = await response.json()
+            assert response.status < 300, body
+            return body
+
+    async def charge_by_hand(self, account: str, operation: str, minor: int) -> str:
+        """Take money at the sandbox behind everybody's back; the charge's id."""
+        accounts = (await self._sandbox_get("/control/accounts"))["accounts"]
+        port = next(known["port"] for known in accounts if known["name"] == account)
+        headers = {
+            "Authorization": f"Bearer sk_{account.replace('-', '_')}",
+            "Idempotency-Key": f"by-hand-{operation[-40:]}",
+        }
+        body = {"amount": minor, "currency": "USD", "token": "tok_ok", "reference": operation}
+        async with self._session.post(
+            f"http://127.0.0.1:{port}/v1/charges", json=body, headers=headers
+        ) as response:
+            answer = await response.json()
+            assert response.status == 201, answer
+            return str(answer["id"])
+
+    async def _sandbox_charges(self) -> list[Charge]:
+        return [
+            Charge(
+                place=entry["account"], charge_id=entry["charge"] or entry["id"],
+                operation=entry["reference"] or "", minor=entry["moved"], asset=entry["currency"],
+            )
+            for entry in await self._entries("true")
+            if entry["kind"] in MOVING_KINDS
+        ]  # fmt: skip
+
+    async def _stripe_charges(self) -> list[Charge]:
+        if not self.has_stripe:
+            return []
+        intents = await self._stripe_list("/v1/payment_intents")
+        operations = {intent["id"]: _operation(intent) for intent in intents}
+        return [
+            Charge(
+                place=LOCALSTRIPE, charge_id=charge["id"],
+                operation=operations.get(charge["payment_intent"]) or _operation(charge),
+                minor=charge["amount"], asset=charge["currency"].upper(),
+            )
+            for charge in await self._stripe_list("/v1/charges")
+            if charge["status"] == "succeeded" and charge["captured"]
+        ]  # fmt: skip
+
+    async def _stripe_list(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            after = f"&starting_after={found[-1]['id']}" if found else ""
+            page = await self.stripe("GET", f"{path}?limit={STRIPE_PAGE_SIZE}{after}")
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+
+    async def _entries(self, moved: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            page = await self._sandbox_get(
+                f"/control/ledger?moved={moved}&limit={SANDBOX_PAGE_SIZE}&after={after}"
+            )
+            found += page["entries"]
+            if not page["has_more"]:
+                return found
+            after = page["next_after"]
+
+    async def _sandbox_get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._control}"}
+        async with self._session.get(f"{self._sandbox}{path}", headers=headers) as response:
+            body = await response.json()
+            assert response.status == 200, body
+            return body
+
+
+def _operation(resource: Mapping[str, Any]) -> str:
+    return str((resource["metadata"] or {}).get(OPERATION_FIELD, ""))
