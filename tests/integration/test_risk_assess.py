@@ -154,7 +154,7 @@ async def test_a_replay_gives_the_same_decision_also_after_the_rules_have_change
     async with risk_server(risk.database, tmp_path, rule_set=stricter) as newer:
         changed = await newer.assess(assess_request("d", instrument__issuer_country="NG"))
         answers = [
-            await server.admin.ReplayAssessment(replay(name=each.name))
+            await server.admin.ReplayAssessment(replay(merchant=each.merchant, name=each.name))
             for server in (risk, newer)
             for each in (*made, changed)
         ]
@@ -171,7 +171,7 @@ async def test_a_replay_says_what_somebody_changed(risk):
     )
 
     answer = await risk.admin.ReplayAssessment(
-        risk_admin_service_pb2.ReplayAssessmentRequest(name=made.name)
+        risk_admin_service_pb2.ReplayAssessmentRequest(merchant=made.merchant, name=made.name)
     )
 
     assert not answer.same

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cashier_common.errors import AssetUnknown, TransitionRefused
+from cashier_common.ids import downstream_key
 from cashier_common.money import Money
 from cashier_gateway.clients.declines import load_codes
 from cashier_gateway.domain.account import AccountState, FeeSchedule, Limit, ProcessorAccount
-from cashier_gateway.domain.call import Call, Command, Request, processor_key
+from cashier_gateway.domain.call import Call, Command, Request
 from cashier_gateway.domain.declines import (
     MEANINGS,
     NEVER_RETRYABLE_FAMILIES,
@@ -177,15 +178,15 @@ def test_not_sent_can_only_follow_submitting():
 
 @given(st.text(max_size=40), st.text(max_size=20))
 def test_a_key_for_a_processor_can_never_read_as_a_card_number(operation, account):
-    key = processor_key(operation, account)
+    key = downstream_key(operation, account)
 
-    assert key == processor_key(operation, account)
+    assert key == downstream_key(operation, account)
     assert len(key) <= 64
     assert not any(character.isdigit() for character in key)
 
 
 def test_different_operations_and_accounts_have_different_keys():
-    keys = {processor_key(f"o{n}", account) for n in range(1_000) for account in ("a", "b")}
+    keys = {downstream_key(f"o{n}", account) for n in range(1_000) for account in ("a", "b")}
 
     assert 2_000 == len(keys)
 

@@ -27,11 +27,9 @@ async def get_assessment(name: str, desk: Desk, *, merchant: str) -> Assessment:
     return stored
 
 
-async def replay_assessment(name: str, desk: Desk) -> Replay:
+async def replay_assessment(name: str, desk: Desk, *, merchant: str) -> Replay:
     """Decide again from the stored features by the stored rule set; writes nothing."""
-    stored = await desk.archive.assessment(name)
-    if stored is None:
-        raise ResourceNotFound(name=name)
+    stored = await get_assessment(name, desk, merchant=merchant)
     try:
         rules = await _rules(stored.rule_set_version, desk)
         facts = Facts.of(stored.features)

@@ -39,7 +39,7 @@ class RiskAdminServicer(risk_admin_service_pb2_grpc.RiskAdminServiceServicer):
     ) -> admin.ReplayAssessmentResponse:
         """The decision made again, and what differs."""
         del context
-        replay = await replay_assessment(request.name, self._desk)
+        replay = await replay_assessment(request.name, self._desk, merchant=request.merchant)
         return admin.ReplayAssessmentResponse(
             same=not replay.differences,
             assessment=assessment_message(replay.assessment),

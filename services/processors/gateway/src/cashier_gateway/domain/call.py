@@ -13,14 +13,6 @@ from cashier_gateway.domain.outcome import Outcome
 
 # Raised when a field joins or leaves the fingerprint; the first byte of each stored one.
 FINGERPRINT_VERSION = 1
-# One key in 250 would otherwise hold digits that read as a card number, and be refused for it by a
-# processor that looks for those; letters for digits keep every key different.
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
-
-
-def processor_key(operation: str, account: str) -> str:
-    """The idempotency key of an operation at an account: at most 64 characters, no digit."""
-    return downstream_key(operation, account).translate(_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +98,7 @@ class Call:
             operation=command.operation,
             account=command.account,
             amount=command.amount,
-            downstream_key=processor_key(command.operation, command.account),
+            downstream_key=downstream_key(command.operation, command.account),
             state=CALL.next(State.ABSENT, Event.SUBMIT),
             version=1,
             lease_epoch=1,
@@ -134,7 +126,7 @@ class Call:
             operation=operation,
             account=account,
             amount=amount,
-            downstream_key=processor_key(operation, account),
+            downstream_key=downstream_key(operation, account),
             state=CALL.next(State.ABSENT, Event.FENCE),
             version=1,
             lease_epoch=1,
