@@ -2,6 +2,7 @@
 
 import pytest
 
+from cashier.payments.v1.payment_service_pb2 import ListPaymentsRequest
 from cashier_common.errors import FieldInvalid, FieldRequired, Refusal
 from cashier_common.rpc.validation import Plans
 from tests.contract.mesh_fixture import a_parcel
@@ -82,3 +83,13 @@ def test_a_deep_request_is_checked_to_the_bottom():
         PLAN.check(a_parcel(address=address))
 
     assert "address" + ".forward" * 40 + ".street" == raised.value.facts()["field"]
+
+
+@pytest.mark.parametrize("time", [{"seconds": 2**62}, {"seconds": -(2**62)}, {"nanos": -1}])
+def test_a_time_that_no_calendar_has_is_refused(time):
+    request = ListPaymentsRequest(merchant="acme-games", min_create_time=time)
+
+    with pytest.raises(FieldInvalid) as raised:
+        PLANS.plan(ListPaymentsRequest.DESCRIPTOR).check(request)
+
+    assert "min_create_time" == raised.value.field

@@ -8,6 +8,7 @@ from typing import Any, cast
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from cashier_common.errors import CardNumberRefused, FieldInvalid, FieldRequired
 from cashier_common.redact import (
@@ -23,6 +24,9 @@ TEXT_MAX_CHARS = 2_048  # generous for a reference or a URL; documents name a li
 ITEMS_MAX = 100  # a repeated field; longer lists are paged or streamed
 ENTRIES_MAX = 50  # a map field: metadata, not a table
 SHOWN_MAX_CHARS = 64  # how much of a refused value an error repeats
+TIMESTAMP = Timestamp.DESCRIPTOR.full_name
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # timestamp.proto: years 1 to 9999
+SECOND_NANOS = 1_000_000_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_DOCUMENT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -135,6 +139,8 @@ def _one_check(field: FieldDescriptor, plans: Plans) -> Check | None:
         return _text_check(field, plans)
     if field.type == FieldDescriptor.TYPE_ENUM:
         return _enum_check(field)
+    if field.message_type is not None and field.message_type.full_name == TIMESTAMP:
+        return _time_check(field)
     if field.message_type is not None:
         plan, below = plans.plan(field.message_type), f"{field.name}."
         return lambda value, path: plan.check(value, path + below)
@@ -169,6 +175,17 @@ def _enum_check(field: FieldDescriptor) -> Check:
         # A plain field is listed only if it is not 0: a 0 here was said aloud or stands in a list.
         if value not in known or value == 0:
             raise FieldInvalid(path + name, str(value), expected)
+
+    return check
+
+
+def _time_check(field: FieldDescriptor) -> Check:
+    name = field.name
+
+    def check(value: Timestamp, path: str) -> None:
+        if not (FIRST_SECOND <= value.seconds <= LAST_SECOND and 0 <= value.nanos < SECOND_NANOS):
+            told = f"{value.seconds} s and {value.nanos} ns"
+            raise FieldInvalid(path + name, told, "a time between the years 1 and 9999")
 
     return check
 
