@@ -31,6 +31,7 @@ OUTAGE_FROM, OUTAGE_TO = 40, 65  # percent of the rows
 # The third question about a doubt comes after 35 s by the default schedule, the fourth after 155 s.
 REST_MAX_S = 90.0
 LOOK_AGAIN_S, DRAW_S = 0.5, 0.15
+CHECK_MAX_S = 10.0  # what was paid just now is sealed and posted by then
 NAME_LETTERS = 8  # of a run: 200 billion
 
 
@@ -86,7 +87,7 @@ async def check(ground: Ground, options: Options, console: Console) -> bool:
     """Pay nothing; only compare the books with what the processors say."""
     began = time.monotonic()
     async with opened(ground, options.project_dir) as stage:
-        evidence, problems = await stage.agreed()
+        evidence, problems = await stage.agreed(CHECK_MAX_S)
         report = Report(console)
         report.money(evidence, await stage.books.summary())
         report.verdict(problems, elapsed_s=time.monotonic() - began)

@@ -57,9 +57,9 @@ class Stage:
             outcomes={name: state_name(one) for name, one in self.harvest.payments.items()},
         )
 
-    async def agreed(self) -> tuple[Evidence, list[str]]:
+    async def agreed(self, patience_s: float = BOOKS_MAX_S) -> tuple[Evidence, list[str]]:
         """The evidence once the books have read every event, and what it disagrees about."""
-        ends = time.monotonic() + BOOKS_MAX_S
+        ends = time.monotonic() + patience_s
         while True:
             evidence = await self.evidence()
             problems = disagreements(evidence)
