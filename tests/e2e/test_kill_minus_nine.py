@@ -1,0 +1,265 @@
+"""kill -9 of router and gateway, at the worst moments: every payment ends right, charged once.
+
+A failpoint holds payments at one place; SIGKILL then takes the process with all of them there.
+"""
+
+import asyncio
+import functools
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import grpc
+import pytest
+
+from cashier.payments.v1 import payment_pb2
+from cashier_common.ids import payment_name
+from cashier_common.rpc.client import RECONNECT_MAX_MS
+from cashier_mesh.supervisor import Mesh
+from tests.support.mesh_client import MERCHANT, Answer, MeshClient, Request, a_key, a_payment
+from tests.support.processors import LOCALSTRIPE, Processors
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_agree")]
+Payment = payment_pb2.Payment
+Operation = payment_pb2.Operation
+Wishes = dict[str, Request]  # by idempotency key
+
+HELD = "sleep=60"
+CAUGHT = 20  # of each account at each point of the router, at the least
+CAUGHT_BY_GATEWAY = 5
+# A caller's time bounds the lease that a killed router leaves behind: seven seconds here.
+HURRIED_S = 3.0
+STORM = 60
+EXIT_REFUSED = 78
+# Until then a router may still take a restarted gateway for dead.
+RECONNECTED_AFTER_S = RECONNECT_MAX_MS / 1_000 + 0.5
+GATEWAY_POINTS = {
+    # Where the gateway dies: how many charges each processor holds then, and how it ends.
+    "gateway.after_row": (0, Payment.STATE_FAILED),
+    "gateway.after_create": (0, Payment.STATE_FAILED),
+    "gateway.after_send": (1, Payment.STATE_SUCCEEDED),
+    "gateway.before_record": (1, Payment.STATE_SUCCEEDED),
+}
+
+
+@pytest.fixture
+async def whole_again(mesh: Mesh) -> AsyncIterator[None]:
+    """After the test every process runs, without failpoints."""
+    yield
+    for service in ("gateway", "router"):
+        mesh.set_env(service, {}, role="serve")
+    await revive(mesh, "gateway", "router")
+
+
+async def arm(mesh: Mesh, service: str, failpoints: str) -> None:
+    """Start a service's servers anew with failpoints."""
+    mesh.set_env(service, {"CASHIER_FAILPOINTS": failpoints}, role="serve")
+    units = [u for u in mesh.units if u.seat.service == service and u.seat.role == "serve"]
+    await asyncio.gather(*(asyncio.to_thread(mesh.restart, service, "serve", u.seat.replica)
+                           for u in units))  # fmt: skip
+
+
+async def revive(mesh: Mesh, *services: str) -> None:
+    """Start every process of the services that is dead."""
+    dead = [u.seat for u in mesh.units if u.seat.service in services and not u.running()]
+    await asyncio.gather(
+        *(asyncio.to_thread(mesh.restart, seat.service, seat.role, seat.replica) for seat in dead)
+    )
+
+
+def kill(mesh: Mesh, service: str) -> None:
+    """SIGKILL to every process of a service, workers included, as when its machine burns."""
+    for unit in mesh.units:
+        if unit.seat.service == service and unit.running():
+            mesh.kill(service, unit.seat.role, replica=unit.seat.replica)
+
+
+def accounts(mesh: Mesh) -> list[str]:
+    return ["sandbox-us", *(["localstripe-us"] if LOCALSTRIPE in mesh.peer_urls else [])]
+
+
+async def wishes(mesh: Mesh, processors: Processors, count: int) -> Wishes:
+    """So many payments for each account, each with a key of its own."""
+    cards = {account: await processors.card(account) for account in accounts(mesh)}
+    return {a_key(): a_payment(a, card) for a, card in cards.items() for _ in range(count)}
+
+
+def names(keys: Iterable[str]) -> list[str]:
+    return [payment_name(MERCHANT, key) for key in keys]
+
+
+async def charged(processors: Processors, keys: Iterable[str]) -> dict[str, int]:
+    """How many charges the processors hold for each payment."""
+    counts = dict.fromkeys(names(keys), 0)
+    for charge in await processors.charges_of(*counts):
+        counts[charge.operation.split("/operations/")[0]] += 1
+    return counts
+
+
+async def at_rest(client: MeshClient, keys: Sequence[str]) -> list[Payment] | None:
+    """All payments, once none of them is under way any more."""
+    found = [await client.get(name) for name in names(keys)]
+    return None if any(p.state == Payment.STATE_PROCESSING for p in found) else found
+
+
+async def are_written(client: MeshClient, keys: Sequence[str]) -> bool:
+    """Whether a router has promised every one of the payments."""
+    wanted = set(names(keys))
+    return wanted <= {payment.name for payment in await client.all_of(MERCHANT)}
+
+
+@pytest.mark.parametrize(
+    ("point", "sent"),
+    [("router.before_send", 0), ("router.after_answer", 1)],
+    ids=["between written and sent", "between sent and recorded"],
+)
+async def test_a_killed_router_charges_once_and_its_worker_ends_every_payment(
+    mesh, checkout, processors, whole_again, point, sent
+):
+    paid = await wishes(mesh, processors, CAUGHT)
+    keys = list(paid)
+    await arm(mesh, "router", f"{point}:{HELD}")
+
+    calls = [asyncio.create_task(checkout.create(paid[key], key, HURRIED_S)) for key in keys]
+    await until(lambda: are_written(checkout, keys))
+    await until(lambda: _each(processors, keys, sent))
+    kill(mesh, "router")
+    heard = await asyncio.gather(*calls, return_exceptions=True)
+    when_killed = await charged(processors, keys)
+    mesh.set_env("router", {}, role="serve")
+    await revive(mesh, "router")
+    unfinished = [p for p in await checkout.all_of(MERCHANT) if p.state == Payment.STATE_PROCESSING]
+    ended = await until(lambda: at_rest(checkout, keys))
+    again = await asyncio.gather(*(checkout.create(paid[key], key) for key in keys))
+
+    assert not any(_promises_an_end(answer) for answer in heard)
+    assert dict.fromkeys(names(keys), sent) == when_killed
+    assert set(names(keys)) <= {payment.name for payment in unfinished}
+    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
+    assert {1_000} == {payment.captured_amount.minor for payment in ended}
+    assert {1} == {len(payment.operations) for payment in ended}
+    assert dict.fromkeys(names(keys), 1) == await charged(processors, keys)
+    assert ended == [answer.payment for answer in again]
+    assert all(answer.replayed for answer in again)
+
+
+async def test_routers_that_die_in_a_storm_charge_no_one_twice(
+    mesh, checkout, processors, whole_again
+):
+    """Callers repeat as soon as they can, while the worker is at the same payments."""
+    paid = await wishes(mesh, processors, STORM // 2)
+    keys = list(paid)
+    await arm(mesh, "router", "router.before_send:kill@13,router.after_answer:kill@7")
+
+    heard = await asyncio.gather(
+        *(checkout.create(paid[key], key, HURRIED_S) for key in keys), return_exceptions=True
+    )
+    died = [unit.name for unit in mesh.units if not unit.running()]
+    kill(mesh, "router")  # who had too few calls to come to its failpoint
+    mesh.set_env("router", {}, role="serve")
+    await revive(mesh, "router")
+    again = await asyncio.gather(*(_insistently(checkout, paid[key], key) for key in keys))
+    ended = await until(lambda: at_rest(checkout, keys))
+
+    assert died
+    assert any(isinstance(answer, grpc.aio.AioRpcError) for answer in heard)
+    assert names(keys) == [answer.payment.name for answer in again]
+    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
+    assert dict.fromkeys(names(keys), 1) == await charged(processors, keys)
+
+
+async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
+    mesh, checkout, processors, whole_again
+):
+    """Each next life is killed too, while it is asked about what the one before left."""
+    caught: dict[str, list[str]] = {}
+    when_killed: dict[str, dict[str, int]] = {}
+    heard: list[Answer] = []
+    for point, (sent, _) in GATEWAY_POINTS.items():
+        paid = await wishes(mesh, processors, CAUGHT_BY_GATEWAY)
+        if point == "gateway.after_create":
+            paid = {k: r for k, r in paid.items() if _token_account(r) != "sandbox-us"}
+        keys = caught[point] = list(paid)
+        await arm(mesh, "gateway", f"{point}:{HELD}")
+        await asyncio.sleep(RECONNECTED_AFTER_S)
+        calls = [asyncio.create_task(checkout.create(paid[key], key)) for key in keys]
+        await until(functools.partial(_reached, processors, point, keys, sent))
+        mesh.kill("gateway")
+        heard += await asyncio.gather(*calls)
+        when_killed[point] = await charged(processors, keys)
+    mesh.set_env("gateway", {}, role="serve")
+    await revive(mesh, "gateway")
+    ended = {
+        point: await until(functools.partial(at_rest, checkout, keys))
+        for point, keys in caught.items()
+    }
+
+    assert {(Payment.STATE_PROCESSING, True)} == {
+        (answer.payment.state, answer.payment.in_doubt) for answer in heard
+    }
+    for point, (sent, end) in GATEWAY_POINTS.items():
+        keys = caught[point]
+        assert dict.fromkeys(names(keys), sent) == when_killed[point], point
+        assert [end] * len(keys) == [payment.state for payment in ended[point]], point
+        assert when_killed[point] == await charged(processors, keys), point
+
+
+async def test_failpoints_are_refused_outside_development(mesh):
+    ended = await asyncio.gather(
+        *(asyncio.to_thread(_start_in_production, mesh, s) for s in ("router", "risk", "gateway"))
+    )
+
+    sentence = "CASHIER_FAILPOINTS is set while CASHIER_ENVIRONMENT is production"
+    assert [EXIT_REFUSED] * 3 == [process.returncode for process in ended]
+    assert [sentence] * 3 == [process.stderr[: len(sentence)] for process in ended]
+
+
+def _start_in_production(mesh: Mesh, service: str) -> "subprocess.CompletedProcess[str]":
+    environment = mesh.service_env(service) | {
+        "CASHIER_ENVIRONMENT": "production",
+        "CASHIER_FAILPOINTS": "router.before_send:kill",
+        "CASHIER_LISTEN": "127.0.0.1:0",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", f"cashier_{service}", "serve"],
+        env=environment, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def _promises_an_end(answer: object) -> bool:
+    """Whether a caller was told more than that its payment is under way."""
+    return isinstance(answer, Answer) and answer.payment.state != Payment.STATE_PROCESSING
+
+
+async def _each(processors: Processors, keys: Sequence[str], count: int) -> bool:
+    return all(found == count for found in (await charged(processors, keys)).values())
+
+
+async def _reached(processors: Processors, point: str, keys: Sequence[str], sent: int) -> bool:
+    """Whether every payment stands at the gateway's failpoint."""
+    if point == "gateway.after_row":  # nobody outside can see that: time enough for a commit
+        await asyncio.sleep(1)
+        return True
+    if point == "gateway.after_create":
+        reached = {trace.operation.split("/operations/")[0] for trace in await processors.traces()}
+        return set(names(keys)) <= reached
+    return await _each(processors, keys, sent)
+
+
+async def _insistently(client: MeshClient, request: Request, key: str) -> Answer:
+    """A client that repeats its call, with its key, until it is answered."""
+
+    async def once() -> Answer | None:
+        try:
+            return await client.create(request, key)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED}:
+                raise
+            return None
+
+    return await until(once)
+
+
+def _token_account(request: Request) -> str:
+    return request.instrument.tokens[0].processor_account
