@@ -141,7 +141,8 @@ async def test_another_chain_than_the_one_on_record_stops_the_watcher(rig, anvil
     await rig.watch()
     other = tmp_path / "other"
     other.mkdir()
-    with running_anvil(other) as foreign:
+    # Two that start within one second would have their first block in common.
+    with running_anvil(other, "--timestamp", "1700000000") as foreign:
         foreign.mine(20)
         rig.endpoints[0] = foreign.endpoint()
 

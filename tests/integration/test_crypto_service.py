@@ -1,8 +1,10 @@
 """The crypto rail as processes beside a real anvil: called over gRPC, killed, started again."""
 
 import asyncio
+import os
 import signal
 import subprocess
+import sys
 
 import grpc
 import pytest
@@ -13,6 +15,7 @@ from cashier.gateway.v1 import processor_account_pb2 as account_pb2
 from cashier_common.db.audit import shard_of
 from cashier_common.db.migrate import run_migrations
 from cashier_common.rpc.status import refusal_reason
+from cashier_crypto import devchain
 from tests.support.crypto_chain import running_anvil
 from tests.support.crypto_process import CryptoProcess, a_request, keyed
 from tests.support.crypto_rig import CONFIRMATIONS, MERCHANT, a_command, a_rig
@@ -151,7 +154,38 @@ async def test_without_a_chain_the_account_is_disabled(service, tmp_path):
     assert "NO_ELIGIBLE_ACCOUNT" == reason
 
 
+async def test_the_development_commands_deploy_once_and_pay(anvil):
+    """What the demo and a person type; the fixture has deployed before."""
+    payee = "0x8C8d35429F74ec245F8Ef2f4Fd1e551cFF97d650"
+    before = anvil.head()
+
+    deployed = await devchain_says(anvil, "deploy")
+    height = anvil.head()
+    paid = await devchain_says(anvil, "transfer", payee, "12.50", "--blocks", "3")
+
+    token = devchain._token(anvil.web3, devchain.contract_address(0))
+    assert f"USDC {devchain.contract_address(0)}" in deployed
+    assert before == height
+    assert height + 4 == anvil.head()
+    assert 12_500_000 == token.functions.balanceOf(payee).call()
+    assert 1 == anvil.web3.eth.get_transaction_receipt(paid.strip())["status"]
+
+
+async def devchain_says(anvil, *arguments) -> str:
+    environment = {
+        **os.environ, "CASHIER_ENVIRONMENT": "development", "CASHIER_CHAIN_URL": anvil.url
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cashier_crypto.devchain", *arguments,
+        env=environment, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert 0 == process.returncode
+    return out.decode()
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(420)
 async def test_a_watcher_that_is_killed_anywhere_credits_every_deposit_once(
     service, anvil, tmp_path
 ):

@@ -142,7 +142,7 @@ def anvil_program() -> Path | None:
 
 
 @contextlib.contextmanager
-def running_anvil(folder: Path) -> Iterator[AnvilChain]:
+def running_anvil(folder: Path, *options: str) -> Iterator[AnvilChain]:
     """A fresh chain with the test tokens; skips where anvil is not installed."""
     program = anvil_program()
     if program is None:
@@ -153,7 +153,7 @@ def running_anvil(folder: Path) -> Iterator[AnvilChain]:
     command = [str(program), "--silent", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "anvil.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, "--chain-id", "31337"], stdout=log, stderr=log, cwd=folder
+            [*command, "--chain-id", "31337", *options], stdout=log, stderr=log, cwd=folder
         )
     try:
         url = f"http://127.0.0.1:{port}"
