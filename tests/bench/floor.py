@@ -6,6 +6,7 @@ one of its processes; `Floor` runs them all.
 """
 
 import asyncio
+import importlib
 import os
 import subprocess
 import sys
@@ -45,14 +46,11 @@ def stubs(folder: Path) -> tuple[Any, Any]:
              str(HERE / "floor.proto")]
         )  # fmt: skip
     sys.path.insert(0, str(folder))
-    import floor_pb2  # noqa: PLC0415 - made a moment ago
-    import floor_pb2_grpc  # noqa: PLC0415
-
-    return floor_pb2, floor_pb2_grpc
+    return importlib.import_module("floor_pb2"), importlib.import_module("floor_pb2_grpc")
 
 
 async def serve_hop(api: Any, handler: Any, port: int) -> None:
-    class Servicer(api.HopServicer):
+    class Servicer(api.HopServicer):  # type: ignore[misc]
         async def Do(self, request, context):
             return await handler(request)
 

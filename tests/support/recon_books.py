@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -47,10 +48,10 @@ async def sql(recon_database: ServiceDatabase) -> AsyncIterator[asyncpg.Connecti
 
 
 @pytest.fixture
-def books_of() -> Callable[[asyncpg.Connection], Awaitable[list[list[tuple]]]]:
+def books_of() -> Callable[[asyncpg.Connection], Awaitable[list[list[tuple[Any, ...]]]]]:
     """Everything that posting events leaves behind; equal feeds leave equal books."""
 
-    async def read(connection: asyncpg.Connection) -> list[list[tuple]]:
+    async def read(connection: asyncpg.Connection) -> list[list[tuple[Any, ...]]]:
         return [[tuple(row) for row in await connection.fetch(query)] for query in BOOKS]
 
     return read

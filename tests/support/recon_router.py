@@ -1,8 +1,11 @@
 """A router of which only the event stream exists: a real gRPC server of what a test wrote."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -40,7 +43,7 @@ class FakeRouter(admin_grpc.PaymentAdminServiceServicer):
             self._server = None
 
     async def StreamPaymentEvents(
-        self, request: admin.StreamPaymentEventsRequest, context: grpc.aio.ServicerContext
+        self, request: admin.StreamPaymentEventsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[admin.PaymentEvent]:
         if self.refuse_with is not None:
             await context.abort(self.refuse_with, "not now")
@@ -70,9 +73,9 @@ class FakeRouter(admin_grpc.PaymentAdminServiceServicer):
 
 def event_of(
     number: int,
-    state: int,
+    state: Operation.State.ValueType,
     *,
-    kind: int = Operation.KIND_AUTHORIZE,
+    kind: Operation.Kind.ValueType = Operation.KIND_AUTHORIZE,
     operation: int = 1,
     amount: int = 1_000,
     asset: str = "EUR",

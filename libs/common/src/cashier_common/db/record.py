@@ -119,7 +119,7 @@ def step_params(
     after_state: str,
     payload: Mapping[str, Any],
     traceparent: str,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The parameters of STEP. Versions of a subject count from 1 without gaps.
 
     Personal data stays out of the payload: a hash of it inside, the value encrypted elsewhere.
