@@ -54,15 +54,13 @@ class Chain:
         await self._devchain("deploy")
 
     async def pay(self, payments: Sequence[payment_pb2.Payment]) -> None:
-        """Pay every deposit in full, one after the other, and let blocks grow on top."""
-        for number, payment in enumerate(payments, start=1):
+        """Pay every deposit in full and let blocks grow on top."""
+        lines = []
+        for payment in payments:
             deposit = payment.next_action.chain_deposit
             amount = Money(deposit.amount.minor, deposit.amount.asset_code)
-            blocks = BLOCKS_ON_TOP if number == len(payments) else 0
-            await self._devchain(
-                *("transfer", deposit.address, to_decimal(amount)),
-                *("--asset", amount.asset, "--blocks", str(blocks)),
-            )
+            lines.append(f"{deposit.address} {to_decimal(amount)} {amount.asset}\n")
+        await self._devchain("transfers", "--blocks", str(BLOCKS_ON_TOP), told="".join(lines))
 
     async def charges(self, merchants: Sequence[str]) -> list[Charge]:
         """Every transfer to an address that was given out, by the chain's own logs."""
@@ -130,7 +128,7 @@ class Chain:
             raise MeshError(f"the chain refused {method}: {answer['error']}")
         return answer["result"]
 
-    async def _devchain(self, *words: str) -> None:
+    async def _devchain(self, *words: str, told: str = "") -> None:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cashier_crypto.devchain", *words),
             cwd=self._project_dir,
@@ -139,11 +137,12 @@ class Chain:
                 "CASHIER_ENVIRONMENT": "development",
                 "CASHIER_CHAIN_URL": self._url,
             },
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), PAY_TIMEOUT_S)
+            output, _ = await asyncio.wait_for(process.communicate(told.encode()), PAY_TIMEOUT_S)
         except (TimeoutError, asyncio.CancelledError):
             process.kill()
             raise

@@ -1,10 +1,11 @@
 """Development only: puts the test token on a local chain and pays deposits with it.
 
-`python -m cashier_crypto.devchain deploy | transfer ADDRESS AMOUNT | mine BLOCKS`
+`python -m cashier_crypto.devchain deploy | transfer ADDRESS AMOUNT | transfers | mine BLOCKS`
 """
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -168,19 +169,41 @@ def transfer_command(
     url: str = _URL,
 ) -> None:
     """Pay AMOUNT (in dollars, such as 12.50) to ADDRESS; prints the transaction's hash."""
-    web3 = _connected(url)
-    try:
-        units = from_decimal(amount, asset).minor
-    except AmountUnreadableError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(EXIT_REFUSED) from None
-    typer.echo(pay(web3, [Payment(asset, address, units)], mine_blocks=blocks)[0])
+    payment = _payment(address, amount, asset)
+    typer.echo(pay(_connected(url), [payment], mine_blocks=blocks)[0])
+
+
+@commands.command("transfers")
+def transfers_command(
+    blocks: int = typer.Option(0, help="Empty blocks to mine afterwards."),
+    url: str = _URL,
+) -> None:
+    """Pay every line `ADDRESS AMOUNT ASSET` of the standard input; prints the hashes in order."""
+    words = [line.split() for line in sys.stdin if line.strip()]
+    for number, line in enumerate(words, start=1):
+        if len(line) != 3:  # noqa: PLR2004 - address, amount, asset
+            typer.echo(f"line {number} is not ADDRESS AMOUNT ASSET", err=True)
+            raise typer.Exit(EXIT_REFUSED)
+    payments = [_payment(*line) for line in words]
+    for tx_hash in pay(_connected(url), payments, mine_blocks=blocks):
+        typer.echo(tx_hash)
 
 
 @commands.command("mine")
 def mine_command(blocks: int, url: str = _URL) -> None:
     """Mine BLOCKS empty blocks."""
     mine(_connected(url), blocks)
+
+
+def _payment(address: str, amount: str, asset: str) -> Payment:
+    if asset not in TOKENS:
+        typer.echo(f"there is no test token of {asset}: choose from {', '.join(TOKENS)}", err=True)
+        raise typer.Exit(EXIT_REFUSED)
+    try:
+        return Payment(asset, address, from_decimal(amount, asset).minor)
+    except AmountUnreadableError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_REFUSED) from None
 
 
 def _connected(url: str) -> Web3:
