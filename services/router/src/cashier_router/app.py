@@ -49,10 +49,10 @@ async def build(settings: RouterSettings, role: Role) -> App:
     tasks = TaskGroup()
     listening = asyncio.create_task(_listen(rails))
 
-    async def ready() -> None:
+    async def ready() -> bool:
         """Without ever having heard a rail no payment could be routed."""
-        await database.ping()
         rails.accounts()
+        return await database.ping()
 
     async def stop() -> None:
         listening.cancel()
