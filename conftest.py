@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.support.postgres_fixture"]
+pytest_plugins = ["tests.support.postgres_fixture", "tests.support.whole_mesh"]
