@@ -73,9 +73,9 @@ class FakeRouter(admin_grpc.PaymentAdminServiceServicer):
 
 def event_of(
     number: int,
-    state: Operation.State.ValueType,
+    state: int,
     *,
-    kind: Operation.Kind.ValueType = Operation.KIND_AUTHORIZE,
+    kind: int = Operation.KIND_AUTHORIZE,
     operation: int = 1,
     amount: int = 1_000,
     asset: str = "EUR",
@@ -102,8 +102,8 @@ def event_of(
         payment_pb2.CAPTURE_METHOD_MANUAL if manual else payment_pb2.CAPTURE_METHOD_AUTOMATIC
     )
     event.operation.name = f"{payment}/operations/{operation}"
-    event.operation.kind = kind
-    event.operation.state = state
+    event.operation.kind = Operation.Kind.ValueType(kind)
+    event.operation.state = Operation.State.ValueType(state)
     event.operation.rail = rail
     event.operation.processor_account = account
     event.operation.processor_reference = (
