@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
-DEPTH_MAX: Final = 3
+DEPTH_MAX: Final = 1
 TEXTS: Final = {
     "empty": "",
     "spaces": "   ",
