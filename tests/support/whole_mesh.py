@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 import grpc
@@ -18,7 +17,7 @@ from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_servic
 from cashier_common.rpc.client import connect_sync
 from cashier_common.settings import Tls
 from cashier_mesh.certificates import Credentials
-from cashier_mesh.config import SERVICES, MeshConfig
+from cashier_mesh.config import MeshConfig
 from cashier_mesh.health import channel_to
 from cashier_mesh.supervisor import Mesh
 from tests.support.mesh_stand_in import reachable_folder
@@ -173,10 +172,9 @@ def _varint(number: int) -> bytes:
 @pytest.fixture(scope="session")
 def whole_mesh() -> Iterator[WholeMesh]:
     """The services with their spans in files; whoever stops a part starts it again."""
-    able = tuple(s.name for s in SERVICES if find_spec(f"cashier_{s.name}.__main__"))
     with reachable_folder() as folder:
         config = MeshConfig(
-            data_dir=folder / "mesh", base_port=0, services=able, traces=True, chain=False,
+            data_dir=folder / "mesh", base_port=0, traces=True, chain=False,
             localstripe=False, fsync=False, restart_crashed=False,
         )  # fmt: skip
         with Mesh(config) as mesh:
