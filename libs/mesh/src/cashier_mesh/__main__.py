@@ -117,8 +117,6 @@ def demo(
     localstripe: Annotated[bool, typer.Option(help="A Stripe that Cashier did not write.")] = True,
 ) -> None:
     """Run payments through everything; exit code 0 only if the books agree with the processors."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     session = Session(
         data_dir=data_dir.absolute(),
         base_port=base_port,

@@ -1,10 +1,12 @@
 """Gives a run a mesh: the one that is there, or its own, on other ports if need be."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -39,20 +41,56 @@ def run(session: Session, console: Console, tell: Callable[[str], None]) -> bool
 
     An interrupt (Ctrl-C) stops what was started and is raised again.
     """
+    _interrupt_on(signal.default_int_handler)
     there = occupied(session.data_dir)
     if there is not None:
         tell(f"a mesh runs in {session.data_dir} already: this run uses it and leaves it running")
         return _run(there, replace(session, keep=True), console)
     mesh = Mesh(_config(session, tell), tell=tell)
     tell("starting databases, processors and services")
-    with mesh:
+    _start(mesh)
+    try:
         ground = Ground(session.data_dir, mesh.targets, mesh.peer_urls)
         agreed = _run(ground, session, console)
         if session.keep:
             tell("the mesh stays until Ctrl-C")
             _wait(mesh)
         tell("stopping")
+    finally:
+        mesh.stop()
     return agreed
+
+
+def _start(mesh: Mesh) -> None:
+    """Start it; an interrupt makes the start give up at a place where it can."""
+    interrupted = threading.Event()
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        mesh.cancel()
+
+    _interrupt_on(give_up)
+    try:
+        mesh.start()
+    except MeshError:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        _interrupt_on(signal.default_int_handler)
+    if interrupted.is_set():
+        mesh.stop()
+        raise KeyboardInterrupt
+
+
+def _interrupt_on(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Handle Ctrl-C so, and what else ends a program alike.
+
+    Said also for SIGINT: a shell's background job begins with that one ignored.
+    """
+    signal.signal(signal.SIGINT, handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _run(ground: Ground, session: Session, console: Console) -> bool:
