@@ -53,11 +53,12 @@ async def whole_again(mesh: Mesh) -> AsyncIterator[None]:
 
 
 async def arm(mesh: Mesh, service: str, failpoints: str) -> None:
-    """Start a service's servers anew with failpoints."""
+    """Start a service's servers anew with failpoints, without waiting for their open streams."""
     mesh.set_env(service, {"CASHIER_FAILPOINTS": failpoints}, role="serve")
-    units = [u for u in mesh.units if u.seat.service == service and u.seat.role == "serve"]
-    await asyncio.gather(*(asyncio.to_thread(mesh.restart, service, "serve", u.seat.replica)
-                           for u in units))  # fmt: skip
+    for unit in mesh.units:
+        if unit.seat.service == service and unit.seat.role == "serve" and unit.running():
+            mesh.kill(service, replica=unit.seat.replica)
+    await revive(mesh, service)
 
 
 async def revive(mesh: Mesh, *services: str) -> None:
@@ -66,6 +67,21 @@ async def revive(mesh: Mesh, *services: str) -> None:
     await asyncio.gather(
         *(asyncio.to_thread(mesh.restart, seat.service, seat.role, seat.replica) for seat in dead)
     )
+
+
+async def reach(client: MeshClient) -> None:
+    """Wait until the caller's channel has found a router that was started anew."""
+
+    async def found() -> bool:
+        try:
+            await client.all_of(MERCHANT)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
+        return True
+
+    await until(found)
 
 
 def kill(mesh: Mesh, service: str) -> None:
@@ -120,22 +136,25 @@ async def test_a_killed_router_charges_once_and_its_worker_ends_every_payment(
     paid = await wishes(mesh, processors, CAUGHT)
     keys = list(paid)
     await arm(mesh, "router", f"{point}:{HELD}")
+    await reach(checkout)
+    mesh.kill("router", "work")  # or it would take over what is held for too long
 
     calls = [asyncio.create_task(checkout.create(paid[key], key, HURRIED_S)) for key in keys]
     await until(lambda: are_written(checkout, keys))
     await until(lambda: _each(processors, keys, sent))
+    held = [p.name for p in await checkout.all_of(MERCHANT) if p.state == Payment.STATE_PROCESSING]
     kill(mesh, "router")
     heard = await asyncio.gather(*calls, return_exceptions=True)
     when_killed = await charged(processors, keys)
     mesh.set_env("router", {}, role="serve")
     await revive(mesh, "router")
-    unfinished = [p for p in await checkout.all_of(MERCHANT) if p.state == Payment.STATE_PROCESSING]
+    await reach(checkout)
     ended = await until(lambda: at_rest(checkout, keys))
     again = await asyncio.gather(*(checkout.create(paid[key], key) for key in keys))
 
     assert not any(_promises_an_end(answer) for answer in heard)
     assert dict.fromkeys(names(keys), sent) == when_killed
-    assert set(names(keys)) <= {payment.name for payment in unfinished}
+    assert set(names(keys)) == set(held)
     assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
     assert {1_000} == {payment.captured_amount.minor for payment in ended}
     assert {1} == {len(payment.operations) for payment in ended}
@@ -151,6 +170,7 @@ async def test_routers_that_die_in_a_storm_charge_no_one_twice(
     paid = await wishes(mesh, processors, STORM // 2)
     keys = list(paid)
     await arm(mesh, "router", "router.before_send:kill@13,router.after_answer:kill@7")
+    await reach(checkout)
 
     heard = await asyncio.gather(
         *(checkout.create(paid[key], key, HURRIED_S) for key in keys), return_exceptions=True
@@ -176,15 +196,21 @@ async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
     caught: dict[str, list[str]] = {}
     when_killed: dict[str, dict[str, int]] = {}
     heard: list[Answer] = []
+    saved: Wishes = {}  # these have a token at a second account, too
     for point, (sent, _) in GATEWAY_POINTS.items():
         paid = await wishes(mesh, processors, CAUGHT_BY_GATEWAY)
         if point == "gateway.after_create":
             paid = {k: r for k, r in paid.items() if _token_account(r) != "sandbox-us"}
         keys = caught[point] = list(paid)
+        if not saved:
+            saved = {a_key(): a_payment("sandbox-us", sandbox_global="tok_ok") for _ in range(5)}
+            paid |= saved
         await arm(mesh, "gateway", f"{point}:{HELD}")
         await asyncio.sleep(RECONNECTED_AFTER_S)
-        calls = [asyncio.create_task(checkout.create(paid[key], key)) for key in keys]
+        calls = [asyncio.create_task(checkout.create(r, key)) for key, r in paid.items()]
         await until(functools.partial(_reached, processors, point, keys, sent))
+        if point != "gateway.after_row":  # each is proved absent at the first, and goes on
+            on_second_rail = await until(functools.partial(at_rest, checkout, list(saved)))
         mesh.kill("gateway")
         heard += await asyncio.gather(*calls)
         when_killed[point] = await charged(processors, keys)
@@ -203,6 +229,11 @@ async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
         assert dict.fromkeys(names(keys), sent) == when_killed[point], point
         assert [end] * len(keys) == [payment.state for payment in ended[point]], point
         assert when_killed[point] == await charged(processors, keys), point
+    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in on_second_rail}
+    assert [(Operation.STATE_NOT_FOUND, Operation.STATE_SUCCEEDED)] * len(saved) == [
+        tuple(operation.state for operation in payment.operations) for payment in on_second_rail
+    ]
+    assert dict.fromkeys(names(saved), 1) == await charged(processors, saved)
 
 
 async def test_failpoints_are_refused_outside_development(mesh):
