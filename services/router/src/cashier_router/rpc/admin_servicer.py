@@ -70,6 +70,8 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
         shard = request.shard if request.HasField("shard") else None
         if shard is not None:
             self._require_shard(shard)
+        if request.min_position < 0:
+            raise FieldInvalid("min_position", str(request.min_position), "0 or a position")
         checked, findings = await self._record.verify(shard, request.min_position)
         return _API.VerifyAuditLogResponse(
             checked_row_count=checked,
