@@ -121,7 +121,13 @@ class RailClients:
         request = _authorize_request(payment, operation, name)
         try:
             with idempotency_key(name):
-                answer = await self._stubs[operation.rail].Authorize(request, timeout=timeout_s)
+                answer = await self._stubs[operation.rail].Authorize(
+                    request,
+                    timeout=timeout_s,
+                    # A rail that restarts is waited for: refused and reset look alike, so failing
+                    # at once would put the payment in doubt.
+                    wait_for_ready=True,
+                )
         except KeyError:
             return Outcome(_E.FAIL_UNSENT, detail=f"this router knows no rail {operation.rail}")
         except grpc.aio.AioRpcError as error:

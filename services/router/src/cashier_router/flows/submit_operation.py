@@ -1,5 +1,7 @@
 """Send what is promised, record the answer, and go on to the next rail where the gate allows it."""
 
+from datetime import timedelta
+
 import structlog
 
 from cashier_common.errors import RaceLost, Refusal
@@ -13,6 +15,9 @@ from cashier_router.flows.ports import Actor, CommitUnknownError, MovedOnError, 
 RAIL_CALL_MIN_S, RAIL_CALL_MAX_S = 2.0, 20.0
 # The lease outlives the longest call by this much: room for the two units of work around it.
 LEASE_MARGIN_S = 5
+# A further rail opens only while the payment is younger than the longest that a caller may wait
+# (money-safety.md, 1.6): nobody is charged later at a second processor, after having gone away.
+FAILOVER_MAX_S = 60
 
 log = structlog.get_logger()
 
@@ -58,12 +63,12 @@ async def record(
 ) -> Payment | None:
     """Write an outcome in one unit of work; None when somebody else moved it, or nobody knows.
 
-    The next rail is opened in the same unit, and only while the customer still waits.
+    The next rail is opened in the same unit, and only while a customer may still wait.
     """
     left_s = caller_ends_s - world.clock.monotonic()
-    after, step = answer(
-        payment, operation.number, outcome, at=world.clock.now(), may_go_on=left_s > 0
-    )
+    at = world.clock.now()
+    may_go_on = left_s > 0 and at - payment.create_time < timedelta(seconds=FAILOVER_MAX_S)
+    after, step = answer(payment, operation.number, outcome, at=at, may_go_on=may_go_on)
     lease = lease_s(left_s) if after.submitting else 0
     try:
         async with world.store.begin() as book:
