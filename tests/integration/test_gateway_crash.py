@@ -13,15 +13,17 @@ from cashier_mesh.databases import ServiceDatabase
 from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_process import GatewayProcess, a_request, keyed, stub_of
 from tests.support.gateway_rig import (
-    LOCALSTRIPE,
-    LocalStripe,
     Rig,
     a_command,
     accounts_file,
     charges,
-    running_localstripe,
     running_sandbox,
     sandbox_account,
+)
+from tests.support.localstripe_process import (
+    LOCALSTRIPE,
+    LocalStripe,
+    running_localstripe,
     stripe_account,
 )
 from tests.support.postgres_fixture import postgres

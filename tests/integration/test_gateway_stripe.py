@@ -11,17 +11,15 @@ from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.flows.ports import Terminal
 from cashier_mesh.databases import ServiceDatabase
 from cashier_mesh.postgres import EmbeddedPostgres
-from tests.support.gateway_rig import (
+from tests.support.gateway_rig import Rig, a_command, adapter
+from tests.support.localstripe_process import (
     LOCALSTRIPE,
     LocalStripe,
-    Rig,
-    Wire,
-    a_command,
-    adapter,
     running_localstripe,
     stripe_account,
 )
 from tests.support.postgres_fixture import postgres
+from tests.support.wire import Wire
 
 __all__ = ["postgres"]
 pytestmark = pytest.mark.skipif(
