@@ -6,32 +6,15 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from cashier_common.db.migrate import run_migrations
-from cashier_common.errors import FieldInvalid, OperationFenced, OperationReused, PeerUnavailable
+from cashier_common.errors import FieldInvalid, OperationReused
 from cashier_common.money import Money
-from cashier_crypto.domain.errors import AccountNotEligible, ChainUnavailable
+from cashier_crypto.domain.errors import AccountNotEligible
 from cashier_crypto.domain.lifecycle import State
 from cashier_crypto.domain.outcome import Verdict
-from cashier_crypto.flows.look_up import Question
-from tests.support.crypto_chain import InProcessChain
-from tests.support.crypto_rig import CONFIRMATIONS, ORIGIN, a_command, a_rig, question
+from tests.support.crypto_deposits import chain, rig, service
+from tests.support.crypto_rig import CONFIRMATIONS, ORIGIN, a_command
 
-
-@pytest.fixture
-async def service(empty_database):
-    await run_migrations("cashier_crypto", empty_database.owner_url)
-    return empty_database
-
-
-@pytest.fixture(scope="module")
-def chain():
-    return InProcessChain()
-
-
-@pytest.fixture
-async def rig(service, chain):
-    async with a_rig(service, chain, start_block=chain.head() + 1) as made:
-        yield made
+__all__ = ["chain", "rig", "service"]
 
 
 async def test_an_operation_gets_one_address_and_keeps_it(rig):
@@ -209,157 +192,6 @@ async def test_two_watchers_credit_once(rig):
     assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"] == await rig.actions(transfer)
 
 
-async def test_a_look_up_tells_how_it_stands(rig):
-    transfer = await rig.authorize()
-    awaited = await rig.look_up(transfer)
-    rig.chain.pay(transfer.address, 12_500_000)
-    await rig.watch()
-    seen = await rig.look_up(transfer, close_door=True)
-    rig.chain.mine(CONFIRMATIONS)
-    await rig.watch()
-
-    credited = await rig.look_up(transfer)
-
-    assert (Verdict.ACTION_REQUIRED, Verdict.PENDING, Verdict.SUCCEEDED) == (
-        awaited.verdict, seen.verdict, credited.verdict,
-    )  # fmt: skip
-    assert await rig.told(transfer) == [credited]
-
-
-async def test_a_closed_door_retires_the_address_for_good(rig):
-    command = a_command()
-    transfer = await rig.authorize(command)
-
-    closed = await rig.look_up(transfer, close_door=True)
-    again = await rig.look_up(transfer, close_door=True)
-    await rig.pay_through(transfer)
-
-    assert (Verdict.NOT_FOUND, Verdict.NOT_FOUND) == (closed.verdict, again.verdict)
-    assert State.EXPIRED is (await rig.now(transfer)).state
-    assert ["AWAIT", "RETIRE", "LATE"] == await rig.actions(transfer)
-    with pytest.raises(OperationFenced):
-        await rig.authorize(command)
-
-
-async def test_a_door_is_not_closed_on_a_payment_that_was_not_read_yet(rig):
-    transfer = await rig.authorize()
-    rig.chain.pay(transfer.address, 12_500_000)
-
-    outcome = await rig.look_up(transfer, close_door=True)
-
-    assert Verdict.PENDING is outcome.verdict
-    assert State.AWAITED is (await rig.now(transfer)).state
-
-
-async def test_no_door_is_closed_while_the_chain_is_silent(rig):
-    transfer = await rig.authorize()
-    rig.asking = replace(rig.asking, endpoint=None)
-
-    with pytest.raises(PeerUnavailable):
-        await rig.look_up(transfer, close_door=True)
-
-    assert State.AWAITED is (await rig.now(transfer)).state
-
-
-async def test_an_operation_that_never_came_is_fenced_when_its_door_is_closed(rig):
-    command = a_command()
-    asked = question_of(command, close_door=False)
-    _, before = await rig.asking(asked, ORIGIN)
-    _, fenced = await rig.asking(replace(asked, close_door=True), ORIGIN)
-
-    assert (Verdict.IN_DOUBT, Verdict.NOT_FOUND) == (before.verdict, fenced.verdict)
-    with pytest.raises(OperationFenced):
-        await rig.authorize(command)
-
-
-async def test_a_look_up_about_another_amount_is_refused(rig):
-    transfer = await rig.authorize()
-    asked = replace(question(transfer, close_door=True), amount=Money(1, "USDC"))
-
-    with pytest.raises(OperationReused):
-        await rig.asking(asked, ORIGIN)
-
-
-@pytest.fixture
-async def rig_of_its_own(service):
-    """On a chain whose clock may be moved."""
-    async with a_rig(service, InProcessChain()) as made:
-        yield made
-
-
-async def test_an_unpaid_deposit_expires_by_the_chains_own_clock(rig_of_its_own):
-    rig = rig_of_its_own
-    transfer = await rig.authorize()
-    far = int(transfer.expire_at.timestamp()) + 10
-    rig.chain.tester.time_travel(far)  # mines a block with that time
-    rig.chain.mine(CONFIRMATIONS - 1)
-    await rig.watch()
-    early = await rig.now(transfer)
-    rig.chain.mine(1)
-
-    await rig.watch()
-
-    assert State.AWAITED is early.state
-    assert State.EXPIRED is (await rig.now(transfer)).state
-    assert [Verdict.EXPIRED] == [outcome.verdict for outcome in await rig.told(transfer)]
-    assert Verdict.NOT_FOUND is (await rig.look_up(transfer, close_door=True)).verdict
-
-
-class Lying:
-    """An endpoint that answers as another one does, except where it lies."""
-
-    def __init__(self, honest, **lies):
-        self._honest, self._lies = honest, lies
-
-    def __getattr__(self, name):
-        return self._lies.get(name) or getattr(self._honest, name)
-
-
-async def test_nothing_is_final_while_the_second_endpoint_lags(rig):
-    transfer = await rig.authorize()
-    honest = rig.endpoints[1]
-
-    async def old_head():
-        head = await honest.head()
-        return replace(head, number=head.number - 1)
-
-    rig.endpoints[1] = Lying(honest, head=old_head, name="two")
-    rig.chain.pay(transfer.address, 12_500_000)
-    rig.chain.mine(CONFIRMATIONS)
-    await rig.watch()
-    before = await rig.now(transfer)
-    rig.chain.mine(1)
-    await rig.watch()
-
-    assert State.CONFIRMING is before.state
-    assert State.CREDITED is (await rig.now(transfer)).state
-
-
-@pytest.mark.parametrize("lie", ["absent", "amount", "block", "silent"])
-async def test_nothing_is_final_that_the_second_endpoint_shows_differently(rig, lie):
-    transfer = await rig.authorize()
-    honest = rig.endpoints[1]
-
-    async def receipt(tx_hash):
-        found = await honest.receipt(tx_hash)
-        if lie == "silent":
-            raise ChainUnavailable("two is away")
-        if lie == "absent":
-            return None
-        if lie == "block":
-            return replace(found, block_hash="0x" + "00" * 32)
-        return replace(
-            found, transfers={k: replace(log, units=1) for k, log in found.transfers.items()}
-        )
-
-    rig.endpoints[1] = Lying(honest, receipt=receipt, name="two")
-
-    await rig.pay_through(transfer)
-
-    assert State.CONFIRMING is (await rig.now(transfer)).state
-    assert [] == await rig.told(transfer)
-
-
 async def test_more_than_an_int64_is_told_without_a_number(rig):
     """A token of ours cannot mint that much; a chain's amounts are 256 bits all the same."""
     transfer = await rig.authorize()
@@ -380,10 +212,3 @@ async def test_more_than_an_int64_is_told_without_a_number(rig):
 async def next_block(rig):
     rig.chain.mine(1)
     return await rig.endpoints[0].head()
-
-
-def question_of(command, *, close_door):
-    return Question(
-        merchant=command.merchant, operation=command.operation, account=command.account,
-        amount=command.amount, close_door=close_door,
-    )  # fmt: skip

@@ -1,0 +1,24 @@
+"""The crypto rail on a chain inside the process: the fixtures of the tests of deposits."""
+
+import pytest
+
+from cashier_common.db.migrate import run_migrations
+from tests.support.crypto_chain import InProcessChain
+from tests.support.crypto_rig import a_rig
+
+
+@pytest.fixture
+async def service(empty_database):
+    await run_migrations("cashier_crypto", empty_database.owner_url)
+    return empty_database
+
+
+@pytest.fixture(scope="module")
+def chain():
+    return InProcessChain()
+
+
+@pytest.fixture
+async def rig(service, chain):
+    async with a_rig(service, chain, start_block=chain.head() + 1) as made:
+        yield made
