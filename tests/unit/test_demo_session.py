@@ -2,11 +2,13 @@
 
 import socket
 
+import httpx
 import pytest
+from rich.console import Console
 
 from cashier_mesh.config import MeshConfig
 from cashier_mesh.demo import session as module
-from cashier_mesh.demo.ground import occupied
+from cashier_mesh.demo.ground import Ground, occupied
 from cashier_mesh.demo.play import Options
 from cashier_mesh.demo.session import Session
 from cashier_mesh.errors import MeshError
@@ -79,3 +81,15 @@ def test_a_mesh_that_has_only_begun_is_waited_for_by_the_person(tmp_path):
         occupied(tmp_path)
 
     residence.leave()
+
+
+def test_a_processor_that_is_away_is_one_sentence(tmp_path, monkeypatch, base_port):
+    async def play(*_):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.get(f"http://127.0.0.1:{base_port}/v1/charges")
+
+    monkeypatch.setattr(module, "play", play)
+    ground = Ground(tmp_path, {}, {})
+
+    with pytest.raises(MeshError, match=rf"{base_port}/v1/charges did not answer \(ConnectError"):
+        module._run(ground, a_session(tmp_path, base_port), Console(quiet=True))

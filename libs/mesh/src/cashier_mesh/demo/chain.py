@@ -145,6 +145,7 @@ class Chain:
             output, _ = await asyncio.wait_for(process.communicate(told.encode()), PAY_TIMEOUT_S)
         except (TimeoutError, asyncio.CancelledError):
             process.kill()
+            await process.wait()  # else it outlives the loop that reaps it
             raise
         if process.returncode:
             raise MeshError(f"the chain could not be used: {output.decode().strip()[-500:]}")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+import grpc.aio
+import httpx
 from rich.console import Console
 
 from cashier_mesh.config import BASE_PORT, MeshConfig
@@ -95,7 +97,19 @@ def _interrupt_on(handler: Callable[[int, FrameType | None], object]) -> None:
 
 def _run(ground: Ground, session: Session, console: Console) -> bool:
     options = replace(session.options, stays=session.keep)
-    return asyncio.run((check if session.only_check else play)(ground, options, console))
+    try:
+        return asyncio.run((check if session.only_check else play)(ground, options, console))
+    except httpx.HTTPError as error:
+        where = f" at {error.request.url}" if error._request else ""  # noqa: SLF001 - raises if unset
+        raise MeshError(
+            f"a processor{where} did not answer ({type(error).__name__} {error}): look into "
+            f"{ground.data_dir / 'logs'}; an outage of the sandbox ends by DELETE …/outage"
+        ) from None
+    except grpc.aio.AioRpcError as error:
+        raise MeshError(
+            f"a service answered {error.code().name}: {error.details()}: look into "
+            f"{ground.data_dir / 'logs'}"
+        ) from None
 
 
 def _config(session: Session, tell: Callable[[str], None]) -> MeshConfig:
