@@ -4,12 +4,12 @@ import pytest
 
 pytest_plugins = ["tests.support.postgres_fixture", "tests.support.whole_mesh"]
 
-# A mesh is a dozen processes on two cores: all tests of one mesh run in one worker, one after another.
+# A mesh is a dozen processes on two cores: the tests of one mesh run in one worker, in turn.
 MESHES = ("whole_mesh", "mesh")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a mesh's tests together, and otherwise a file's; those with a mesh come first."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
