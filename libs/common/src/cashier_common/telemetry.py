@@ -7,11 +7,14 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context, trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SpanExporter,
+)
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
     ParentBased,
@@ -109,6 +112,11 @@ def configure_tracing(settings: ServiceSettings, service: str) -> TracerProvider
     sampler = FollowOrDraw(settings.trace_sample_ratio)
     provider = TracerProvider(sampler=sampler, resource=resource)
     if settings.otlp_endpoint:
+        # It takes a quarter of a second to import: only who exports pays for it.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+
         exporter = OTLPSpanExporter(
             endpoint=settings.otlp_endpoint,
             insecure=settings.otlp_endpoint.startswith("http://"),
@@ -165,7 +173,7 @@ def leave(token: "Token[context.Context]") -> None:
     context.detach(token)
 
 
-def _batches(exporter: OTLPSpanExporter | ConsoleSpanExporter) -> BatchSpanProcessor:
+def _batches(exporter: SpanExporter) -> BatchSpanProcessor:
     return BatchSpanProcessor(
         exporter,
         max_queue_size=EXPORT_QUEUE_MAX_SPANS,
