@@ -29,7 +29,7 @@ down: $(READY) ## stop what `make up` started
 	@$(BIN)/python -m cashier_mesh down $(ARGS)
 
 test: $(READY) ## run every test, two at a time; ARGS="-k refund" picks some
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 15 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
 
 test-unit: $(READY) ## run the tests that start no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/architecture -m "not slow" $(ARGS)

@@ -10,6 +10,7 @@ from tests.support.recon_router import FakeRouter, Operation, event_of
 
 pytest_plugins = ["tests.support.recon_books"]
 OK = Operation.STATE_SUCCEEDED
+CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 
 
 async def test_a_worker_that_is_killed_with_kill_9_leaves_the_same_books(
