@@ -51,8 +51,10 @@ async def test_a_worker_that_is_killed_with_kill_9_leaves_the_same_books(
         async with asyncio.timeout(30):
             while await sql.fetchval(read) < payments:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+        # With everything booked before it began, it may still be starting: then the signal ends it
+        # without a handler, which is no less clean.
         process.terminate()
-        assert 0 == await process.wait()
+        assert await process.wait() in {0, -signal.SIGTERM}
     finally:
         log.close()
         await router.kill()
