@@ -28,7 +28,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cashier/gateway/v1/outcome.proto\x12\x12\x63\x61shier.gateway.v1\x1a\x1e\x63\x61shier/common/v1/action.proto\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x06\n\x07Outcome\x12\x17\n\toperation\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32!.cashier.gateway.v1.Outcome.StateB\x04\xe2\x41\x01\x03\x12\x1f\n\x11processor_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13processor_reference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x64\x65\x63line\x18\x06 \x01(\x0b\x32\x1b.cashier.gateway.v1.DeclineB\x04\xe2\x41\x01\x03\x12\x38\n\x0bnext_action\x18\x07 \x01(\x0b\x32\x1d.cashier.common.v1.NextActionB\x04\xe2\x41\x01\x03\x12\x38\n\nsettlement\x18\x08 \x01(\x0b\x32\x1e.cashier.gateway.v1.SettlementB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12%\n\x12processor_risk_ppm\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x14\n\x06\x64\x65tail\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\"\xa6\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x01\x12\x17\n\x13STATE_DECLINED_HARD\x10\x02\x12\x17\n\x13STATE_DECLINED_SOFT\x10\x03\x12\x12\n\x0eSTATE_NOT_SENT\x10\x04\x12\x11\n\rSTATE_PENDING\x10\x05\x12\x19\n\x15STATE_ACTION_REQUIRED\x10\x06\x12\x12\n\x0eSTATE_IN_DOUBT\x10\x07\x12\x13\n\x0fSTATE_NOT_FOUND\x10\x08\x12\x11\n\rSTATE_EXPIRED\x10\t\x12\x14\n\x10STATE_CONFLICTED\x10\n\x12\x12\n\x0eSTATE_REVERSED\x10\x0b\x12\x17\n\x13STATE_MANUAL_REVIEW\x10\x0c\x42\x15\n\x13_processor_risk_ppm\"j\n\x07\x44\x65\x63line\x12\x12\n\x04\x63ode\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0enetwork_advice\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07meaning\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\nSettlement\x12\"\n\x14\x66\x65\x65_schedule_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\x0c\x65xpected_fee\x18\x02 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n cashier/gateway/v1/outcome.proto\x12\x12\x63\x61shier.gateway.v1\x1a\x1e\x63\x61shier/common/v1/action.proto\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x07\n\x07Outcome\x12\x17\n\toperation\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32!.cashier.gateway.v1.Outcome.StateB\x04\xe2\x41\x01\x03\x12\x1f\n\x11processor_account\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13processor_reference\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x32\n\x07\x64\x65\x63line\x18\x06 \x01(\x0b\x32\x1b.cashier.gateway.v1.DeclineB\x04\xe2\x41\x01\x03\x12\x38\n\x0bnext_action\x18\x07 \x01(\x0b\x32\x1d.cashier.common.v1.NextActionB\x04\xe2\x41\x01\x03\x12\x38\n\nsettlement\x18\x08 \x01(\x0b\x32\x1e.cashier.gateway.v1.SettlementB\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12%\n\x12processor_risk_ppm\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03H\x00\x88\x01\x01\x12\x14\n\x06\x64\x65tail\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x07\x64ispute\x18\x0c \x01(\x0b\x32!.cashier.gateway.v1.DisputeNoticeB\x04\xe2\x41\x01\x03\x12 \n\x12reversal_reference\x18\r \x01(\tB\x04\xe2\x41\x01\x03\"\xba\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x01\x12\x17\n\x13STATE_DECLINED_HARD\x10\x02\x12\x17\n\x13STATE_DECLINED_SOFT\x10\x03\x12\x12\n\x0eSTATE_NOT_SENT\x10\x04\x12\x11\n\rSTATE_PENDING\x10\x05\x12\x19\n\x15STATE_ACTION_REQUIRED\x10\x06\x12\x12\n\x0eSTATE_IN_DOUBT\x10\x07\x12\x13\n\x0fSTATE_NOT_FOUND\x10\x08\x12\x11\n\rSTATE_EXPIRED\x10\t\x12\x14\n\x10STATE_CONFLICTED\x10\n\x12\x12\n\x0eSTATE_REVERSED\x10\x0b\x12\x17\n\x13STATE_MANUAL_REVIEW\x10\x0c\x12\x12\n\x0eSTATE_DISPUTED\x10\rB\x15\n\x13_processor_risk_ppm\"\x94\x05\n\rDisputeNotice\x12!\n\x13processor_reference\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\x05stage\x18\x02 \x01(\x0e\x32\'.cashier.gateway.v1.DisputeNotice.StageB\x04\xe2\x41\x01\x03\x12<\n\x05state\x18\x03 \x01(\x0e\x32\'.cashier.gateway.v1.DisputeNotice.StateB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66unds_withdrawn\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0breason_code\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61rn\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11\x65vidence_due_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11liability_shifted\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x03\"{\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x11\n\rSTAGE_INQUIRY\x10\x01\x12\x14\n\x10STAGE_CHARGEBACK\x10\x02\x12\x1b\n\x17STAGE_SECOND_CHARGEBACK\x10\x03\x12\x15\n\x11STAGE_ARBITRATION\x10\x04\"\x8b\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_OPEN\x10\x01\x12\x14\n\x10STATE_CHALLENGED\x10\x02\x12\x12\n\x0eSTATE_ACCEPTED\x10\x03\x12\r\n\tSTATE_WON\x10\x04\x12\x0e\n\nSTATE_LOST\x10\x05\x12\x12\n\x0eSTATE_CANCELED\x10\x06\"j\n\x07\x44\x65\x63line\x12\x12\n\x04\x63ode\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0enetwork_advice\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07meaning\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"\x9a\x01\n\nSettlement\x12\"\n\x14\x66\x65\x65_schedule_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\x0c\x65xpected_fee\x18\x02 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +57,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTCOME'].fields_by_name['processor_risk_ppm']._serialized_options = b'\342A\001\003'
   _globals['_OUTCOME'].fields_by_name['detail']._loaded_options = None
   _globals['_OUTCOME'].fields_by_name['detail']._serialized_options = b'\342A\001\003'
+  _globals['_OUTCOME'].fields_by_name['dispute']._loaded_options = None
+  _globals['_OUTCOME'].fields_by_name['dispute']._serialized_options = b'\342A\001\003'
+  _globals['_OUTCOME'].fields_by_name['reversal_reference']._loaded_options = None
+  _globals['_OUTCOME'].fields_by_name['reversal_reference']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['processor_reference']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['processor_reference']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['stage']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['stage']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['state']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['state']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['amount']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['amount']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['funds_withdrawn']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['funds_withdrawn']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['reason_code']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['reason_code']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['arn']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['arn']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['evidence_due_time']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['evidence_due_time']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTENOTICE'].fields_by_name['liability_shifted']._loaded_options = None
+  _globals['_DISPUTENOTICE'].fields_by_name['liability_shifted']._serialized_options = b'\342A\001\003'
   _globals['_DECLINE'].fields_by_name['code']._loaded_options = None
   _globals['_DECLINE'].fields_by_name['code']._serialized_options = b'\342A\001\003'
   _globals['_DECLINE'].fields_by_name['network_advice']._loaded_options = None
@@ -72,11 +94,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETTLEMENT'].fields_by_name['due_time']._loaded_options = None
   _globals['_SETTLEMENT'].fields_by_name['due_time']._serialized_options = b'\342A\001\003'
   _globals['_OUTCOME']._serialized_start=186
-  _globals['_OUTCOME']._serialized_end=997
-  _globals['_OUTCOME_STATE']._serialized_start=680
-  _globals['_OUTCOME_STATE']._serialized_end=974
-  _globals['_DECLINE']._serialized_start=999
-  _globals['_DECLINE']._serialized_end=1105
-  _globals['_SETTLEMENT']._serialized_start=1108
-  _globals['_SETTLEMENT']._serialized_end=1262
+  _globals['_OUTCOME']._serialized_end=1109
+  _globals['_OUTCOME_STATE']._serialized_start=772
+  _globals['_OUTCOME_STATE']._serialized_end=1086
+  _globals['_DISPUTENOTICE']._serialized_start=1112
+  _globals['_DISPUTENOTICE']._serialized_end=1772
+  _globals['_DISPUTENOTICE_STAGE']._serialized_start=1507
+  _globals['_DISPUTENOTICE_STAGE']._serialized_end=1630
+  _globals['_DISPUTENOTICE_STATE']._serialized_start=1633
+  _globals['_DISPUTENOTICE_STATE']._serialized_end=1772
+  _globals['_DECLINE']._serialized_start=1774
+  _globals['_DECLINE']._serialized_end=1880
+  _globals['_SETTLEMENT']._serialized_start=1883
+  _globals['_SETTLEMENT']._serialized_end=2037
 # @@protoc_insertion_point(module_scope)

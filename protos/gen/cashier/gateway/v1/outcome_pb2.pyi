@@ -58,6 +58,8 @@ class Outcome(_message.Message):
         """What was done before was taken back: return, chargeback, delayed decline, reorganisation."""
         STATE_MANUAL_REVIEW: Outcome._State.ValueType  # 12
         """Nobody knows and the processor offers no way to find out: a person must."""
+        STATE_DISPUTED: Outcome._State.ValueType  # 13
+        """A dispute about what was done was opened or has changed; see `dispute`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """What the rail says. There is no state for a guess: what is not recognised is STATE_IN_DOUBT."""
@@ -88,6 +90,8 @@ class Outcome(_message.Message):
     """What was done before was taken back: return, chargeback, delayed decline, reorganisation."""
     STATE_MANUAL_REVIEW: Outcome.State.ValueType  # 12
     """Nobody knows and the processor offers no way to find out: a person must."""
+    STATE_DISPUTED: Outcome.State.ValueType  # 13
+    """A dispute about what was done was opened or has changed; see `dispute`."""
 
     OPERATION_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -100,6 +104,8 @@ class Outcome(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     PROCESSOR_RISK_PPM_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    REVERSAL_REFERENCE_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
     """`payments/…/operations/{n}` that it is about."""
     state: Global___Outcome.State.ValueType
@@ -112,6 +118,10 @@ class Outcome(_message.Message):
     """The processor's own risk score in parts per million, when it sent one."""
     detail: _builtins.str
     """A sentence for a person: what was seen. No personal data."""
+    reversal_reference: _builtins.str
+    """The processor's own reference of what took the money back; set with STATE_REVERSED. The same
+    reversal told twice carries the same one.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount that the processor says it moved or holds; absent when it said none."""
@@ -132,6 +142,10 @@ class Outcome(_message.Message):
     def observe_time(self) -> _timestamp_pb2.Timestamp:
         """When the rail learnt it."""
 
+    @_builtins.property
+    def dispute(self) -> Global___DisputeNotice:
+        """The dispute; set with STATE_DISPUTED."""
+
     def __init__(
         self,
         *,
@@ -146,16 +160,146 @@ class Outcome(_message.Message):
         observe_time: _timestamp_pb2.Timestamp | None = ...,
         processor_risk_ppm: _builtins.int | None = ...,
         detail: _builtins.str = ...,
+        dispute: Global___DisputeNotice | None = ...,
+        reversal_reference: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_processor_risk_ppm", b"_processor_risk_ppm", "amount", b"amount", "decline", b"decline", "next_action", b"next_action", "observe_time", b"observe_time", "processor_risk_ppm", b"processor_risk_ppm", "settlement", b"settlement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_processor_risk_ppm", b"_processor_risk_ppm", "amount", b"amount", "decline", b"decline", "dispute", b"dispute", "next_action", b"next_action", "observe_time", b"observe_time", "processor_risk_ppm", b"processor_risk_ppm", "settlement", b"settlement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_processor_risk_ppm", b"_processor_risk_ppm", "amount", b"amount", "decline", b"decline", "detail", b"detail", "next_action", b"next_action", "observe_time", b"observe_time", "operation", b"operation", "processor_account", b"processor_account", "processor_reference", b"processor_reference", "processor_risk_ppm", b"processor_risk_ppm", "settlement", b"settlement", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_processor_risk_ppm", b"_processor_risk_ppm", "amount", b"amount", "decline", b"decline", "detail", b"detail", "dispute", b"dispute", "next_action", b"next_action", "observe_time", b"observe_time", "operation", b"operation", "processor_account", b"processor_account", "processor_reference", b"processor_reference", "processor_risk_ppm", b"processor_risk_ppm", "reversal_reference", b"reversal_reference", "settlement", b"settlement", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__processor_risk_ppm: _TypeAlias = _typing.Literal["processor_risk_ppm"]  # noqa: Y015
     _WhichOneofArgType__processor_risk_ppm: _TypeAlias = _typing.Literal["_processor_risk_ppm", b"_processor_risk_ppm"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__processor_risk_ppm) -> _WhichOneofReturnType__processor_risk_ppm | None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class DisputeNotice(_message.Message):
+    """A dispute as the processor tells it now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Stage:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DisputeNotice._Stage.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STAGE_UNSPECIFIED: DisputeNotice._Stage.ValueType  # 0
+        """Never sent."""
+        STAGE_INQUIRY: DisputeNotice._Stage.ValueType  # 1
+        """A question; no money has moved."""
+        STAGE_CHARGEBACK: DisputeNotice._Stage.ValueType  # 2
+        """A chargeback."""
+        STAGE_SECOND_CHARGEBACK: DisputeNotice._Stage.ValueType  # 3
+        """A second chargeback after a win."""
+        STAGE_ARBITRATION: DisputeNotice._Stage.ValueType  # 4
+        """Before the scheme's arbitration."""
+
+    class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
+        """How far it has gone."""
+
+    STAGE_UNSPECIFIED: DisputeNotice.Stage.ValueType  # 0
+    """Never sent."""
+    STAGE_INQUIRY: DisputeNotice.Stage.ValueType  # 1
+    """A question; no money has moved."""
+    STAGE_CHARGEBACK: DisputeNotice.Stage.ValueType  # 2
+    """A chargeback."""
+    STAGE_SECOND_CHARGEBACK: DisputeNotice.Stage.ValueType  # 3
+    """A second chargeback after a win."""
+    STAGE_ARBITRATION: DisputeNotice.Stage.ValueType  # 4
+    """Before the scheme's arbitration."""
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DisputeNotice._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: DisputeNotice._State.ValueType  # 0
+        """Never sent."""
+        STATE_OPEN: DisputeNotice._State.ValueType  # 1
+        """Open."""
+        STATE_CHALLENGED: DisputeNotice._State.ValueType  # 2
+        """Evidence was sent."""
+        STATE_ACCEPTED: DisputeNotice._State.ValueType  # 3
+        """Accepted without a fight."""
+        STATE_WON: DisputeNotice._State.ValueType  # 4
+        """Decided for the merchant."""
+        STATE_LOST: DisputeNotice._State.ValueType  # 5
+        """Decided against the merchant."""
+        STATE_CANCELED: DisputeNotice._State.ValueType  # 6
+        """Withdrawn by the customer's bank."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where it stands."""
+
+    STATE_UNSPECIFIED: DisputeNotice.State.ValueType  # 0
+    """Never sent."""
+    STATE_OPEN: DisputeNotice.State.ValueType  # 1
+    """Open."""
+    STATE_CHALLENGED: DisputeNotice.State.ValueType  # 2
+    """Evidence was sent."""
+    STATE_ACCEPTED: DisputeNotice.State.ValueType  # 3
+    """Accepted without a fight."""
+    STATE_WON: DisputeNotice.State.ValueType  # 4
+    """Decided for the merchant."""
+    STATE_LOST: DisputeNotice.State.ValueType  # 5
+    """Decided against the merchant."""
+    STATE_CANCELED: DisputeNotice.State.ValueType  # 6
+    """Withdrawn by the customer's bank."""
+
+    PROCESSOR_REFERENCE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    FUNDS_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    ARN_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DUE_TIME_FIELD_NUMBER: _builtins.int
+    LIABILITY_SHIFTED_FIELD_NUMBER: _builtins.int
+    processor_reference: _builtins.str
+    """The processor's own reference of the dispute."""
+    stage: Global___DisputeNotice.Stage.ValueType
+    """How far it has gone."""
+    state: Global___DisputeNotice.State.ValueType
+    """Where it stands."""
+    funds_withdrawn: _builtins.bool
+    """Whether the amount is gone from the account now."""
+    reason_code: _builtins.str
+    """Scheme's reason code, as the processor sent it."""
+    arn: _builtins.str
+    """Acquirer reference number."""
+    liability_shifted: _builtins.bool
+    """Whether liability for fraud was shifted to the issuer."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Amount in dispute."""
+
+    @_builtins.property
+    def evidence_due_time(self) -> _timestamp_pb2.Timestamp:
+        """Last moment for evidence."""
+
+    def __init__(
+        self,
+        *,
+        processor_reference: _builtins.str = ...,
+        stage: Global___DisputeNotice.Stage.ValueType = ...,
+        state: Global___DisputeNotice.State.ValueType = ...,
+        amount: _money_pb2.Money | None = ...,
+        funds_withdrawn: _builtins.bool = ...,
+        reason_code: _builtins.str = ...,
+        arn: _builtins.str = ...,
+        evidence_due_time: _timestamp_pb2.Timestamp | None = ...,
+        liability_shifted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "evidence_due_time", b"evidence_due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "arn", b"arn", "evidence_due_time", b"evidence_due_time", "funds_withdrawn", b"funds_withdrawn", "liability_shifted", b"liability_shifted", "processor_reference", b"processor_reference", "reason_code", b"reason_code", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeNotice: _TypeAlias = DisputeNotice  # noqa: Y015
 
 @_typing.final
 class Decline(_message.Message):

@@ -6,6 +6,7 @@ isort:skip_file
 from cashier.common.v1 import action_pb2 as _action_pb2
 from cashier.common.v1 import instrument_pb2 as _instrument_pb2
 from cashier.common.v1 import money_pb2 as _money_pb2
+from cashier.payments.v1 import dispute_pb2 as _dispute_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -169,6 +170,8 @@ class Payment(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     STATEMENT_DESCRIPTOR_FIELD_NUMBER: _builtins.int
     ORIGIN_PAYMENT_FIELD_NUMBER: _builtins.int
+    DISPUTES_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`payments/pay_…`."""
     merchant: _builtins.str
@@ -193,6 +196,10 @@ class Payment(_message.Message):
     """Text on the customer's statement."""
     origin_payment: _builtins.str
     """The payment that a payout gives back, if any (closed loop)."""
+    cancel_requested: _builtins.bool
+    """True when a cancellation was asked for while something was in flight: a success that follows
+    is released or given back at once.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """What was asked for."""
@@ -249,6 +256,10 @@ class Payment(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When a payment that waits for the customer is canceled."""
 
+    @_builtins.property
+    def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_dispute_pb2.Dispute]:
+        """Its disputes, oldest first."""
+
     def __init__(
         self,
         *,
@@ -278,10 +289,12 @@ class Payment(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         statement_descriptor: _builtins.str = ...,
         origin_payment: _builtins.str = ...,
+        disputes: _abc.Iterable[_dispute_pb2.Dispute] | None = ...,
+        cancel_requested: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "authorized_amount", b"authorized_amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "disputed_amount", b"disputed_amount", "expire_time", b"expire_time", "failure", b"failure", "next_action", b"next_action", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "assessment", b"assessment", "authorized_amount", b"authorized_amount", "capture_method", b"capture_method", "captured_amount", b"captured_amount", "create_time", b"create_time", "direction", b"direction", "disputed_amount", b"disputed_amount", "etag", b"etag", "expire_time", b"expire_time", "failure", b"failure", "in_doubt", b"in_doubt", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "method", b"method", "name", b"name", "next_action", b"next_action", "operations", b"operations", "origin_payment", b"origin_payment", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "state", b"state", "statement_descriptor", b"statement_descriptor", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "assessment", b"assessment", "authorized_amount", b"authorized_amount", "cancel_requested", b"cancel_requested", "capture_method", b"capture_method", "captured_amount", b"captured_amount", "create_time", b"create_time", "direction", b"direction", "disputed_amount", b"disputed_amount", "disputes", b"disputes", "etag", b"etag", "expire_time", b"expire_time", "failure", b"failure", "in_doubt", b"in_doubt", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "method", b"method", "name", b"name", "next_action", b"next_action", "operations", b"operations", "origin_payment", b"origin_payment", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "state", b"state", "statement_descriptor", b"statement_descriptor", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,6 +458,8 @@ class Operation(_message.Message):
     NEXT_ACTION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`payments/…/operations/{n}`."""
     kind: Global___Operation.Kind.ValueType
@@ -461,6 +476,12 @@ class Operation(_message.Message):
     """The processor's decline code, as it sent it."""
     decline_meaning: _builtins.str
     """Our own word for the decline."""
+    target: _builtins.str
+    """`payments/…/operations/{n}` that it acts on: a capture or a void on its authorization, a refund
+    or a reversal on what captured the money. Empty for an authorization and for a payout.
+    """
+    final: _builtins.bool
+    """Of a capture: whether what is left is released."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount."""
@@ -492,10 +513,12 @@ class Operation(_message.Message):
         next_action: _action_pb2.NextAction | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        target: _builtins.str = ...,
+        final: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "next_action", b"next_action", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "decline_meaning", b"decline_meaning", "kind", b"kind", "name", b"name", "next_action", b"next_action", "processor_account", b"processor_account", "processor_code", b"processor_code", "processor_reference", b"processor_reference", "rail", b"rail", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "decline_meaning", b"decline_meaning", "final", b"final", "kind", b"kind", "name", b"name", "next_action", b"next_action", "processor_account", b"processor_account", "processor_code", b"processor_code", "processor_reference", b"processor_reference", "rail", b"rail", "state", b"state", "target", b"target", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
