@@ -49,7 +49,7 @@ async def test_a_crash_after_the_charge_is_not_charged_again(rig, sandbox):
     command = a_command()
     await crash(rig, command)
     call = await rig.found(command)
-    await rig.terminals["one"].processor.authorize(call, _never)
+    await rig.terminals["one"].processor.send(call, _never)
 
     await rig.resumer.step()
 

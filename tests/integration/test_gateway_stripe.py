@@ -170,7 +170,7 @@ class Halted:
     def __getattr__(self, name):
         return getattr(self._processor, name)
 
-    async def authorize(self, call, keep):
+    async def send(self, call, keep):
         async def halting(reference):
             if not self._before_keep:
                 await keep(reference)
@@ -179,7 +179,7 @@ class Halted:
             if self._before_keep:
                 await keep(reference)
 
-        return await self._processor.authorize(call, halting)
+        return await self._processor.send(call, halting)
 
 
 def halt(rig: Rig, *, before_keep: bool) -> Halted:

@@ -18,10 +18,10 @@ from cashier_common.ids import operation_name, payment_name
 from cashier_common.money import Money
 from cashier_gateway.app import ADAPTERS
 from cashier_gateway.domain.account import ProcessorAccount
-from cashier_gateway.domain.call import Call, Command, Request
-from cashier_gateway.flows.authorize import Authorize
+from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.flows.look_up import LookUp, Question
 from cashier_gateway.flows.ports import Origin, Terminal
+from cashier_gateway.flows.submit import Submit
 from cashier_gateway.flows.under_way import UnderWay
 from cashier_gateway.storage.calls import CallBook
 from cashier_gateway.workers.resume import Resumer
@@ -61,7 +61,7 @@ def a_command(
         operation=operation or an_operation(),
         account=account,
         amount=amount,
-        request=Request(token=token, capture=capture, method="CARD"),
+        request=Request(kind=Kind.AUTHORIZE, token=token, capture=capture, method="CARD"),
     )
     return replace(command, **changes)
 
@@ -93,7 +93,7 @@ class Rig:
     def __post_init__(self) -> None:
         clock = SystemClock()
         self.book = CallBook(self.database)
-        self.flow = Authorize(self.book, self.terminals, self.under_way, clock)
+        self.flow = Submit(self.book, self.terminals, self.under_way, clock)
         self.asking = LookUp(self.book, self.terminals, clock)
         self.resumer = Resumer(self.book, self.terminals, clock)
         self.sealer = Sealer(self.database)

@@ -50,10 +50,10 @@ class Stalled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def authorize(self, call: Call, keep: Keep) -> Answer:
+    async def send(self, call: Call, keep: Keep) -> Answer:
         self.arrived.set()
         await self.go_on.wait()
-        answer: Answer = await self._inner.authorize(call, keep)
+        answer: Answer = await self._inner.send(call, keep)
         return answer
 
 

@@ -16,9 +16,9 @@ from cashier_common.worker import Worker
 from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
 from cashier_gateway.clients.stripe.adapter import StripeProcessor
 from cashier_gateway.domain.account import ProcessorAccount
-from cashier_gateway.flows.authorize import Authorize
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Processor, Terminal
+from cashier_gateway.flows.submit import Submit
 from cashier_gateway.flows.under_way import UnderWay
 from cashier_gateway.rpc.gateway_servicer import GatewayServicer
 from cashier_gateway.settings import GatewaySettings
@@ -54,7 +54,7 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     database = await Database.connect(settings.need("database_url"), name=f"gateway {role}")
     book, clock, under_way = CallBook(database), SystemClock(), UnderWay()
     servicer = GatewayServicer(
-        run_authorize=Authorize(book, terminals, under_way, clock),
+        submit=Submit(book, terminals, under_way, clock),
         run_look_up=LookUp(book, terminals, clock),
         terminals=terminals,
         record=SealedRecord(database),

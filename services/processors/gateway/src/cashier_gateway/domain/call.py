@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from cashier_common.ids import downstream_key
@@ -12,34 +14,63 @@ from cashier_gateway.domain.lifecycle import CALL, Event, State
 from cashier_gateway.domain.outcome import Outcome
 
 # Raised when a field joins or leaves the fingerprint; the first byte of each stored one.
-FINGERPRINT_VERSION = 1
+FINGERPRINT_VERSION = 2
+
+
+class Kind(StrEnum):
+    """What an operation asks of its processor; the decline maps name their rows by these words."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    PAYOUT = "payout"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an authorization asks for beside amount and account; kept to be sent again."""
+    """What is asked for beside amount and account: enough to send it again without the caller.
 
-    token: str
-    capture: bool
-    method: str
+    `target` is the operation that a capture, void or refund acts on. The two references are the
+    processor's, found in our rows: of the root authorization, and of the target itself.
+    """
+
+    kind: Kind
+    token: str = ""
+    capture: bool = False
+    method: str = ""
     merchant_reference: str = ""
     statement_descriptor: str = ""
     return_url: str = ""
     customer_id: str = ""
     customer_country: str = ""
     off_session: bool = False
+    target: str = ""
+    authorization_reference: str = ""
+    target_reference: str = ""
+    final: bool = False
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, for the row; the token is the processor's, never a card number."""
-        return {name: getattr(self, name) for name in _REQUEST_FIELDS}
+        """The fields that say something, for the row; the token is never a card number."""
+        facts = {name: getattr(self, name) for name in _REQUEST_FIELDS}
+        return {name: value for name, value in facts.items() if value}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> "Request":
+        """The request that `to_json` wrote."""
+        return cls(**{**row, "kind": Kind(row["kind"])})
 
 
 _REQUEST_FIELDS = tuple(field.name for field in fields(Request))
+# What we find out ourselves is no part of what was asked.
+_FOUND_FIELDS = frozenset({"authorization_reference", "target_reference"})
+_ASKED_FIELDS = tuple(name for name in _REQUEST_FIELDS if name not in _FOUND_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An `Authorize` as it was parsed."""
+    """A moving method as it was parsed; `account` is empty where the target's row names it."""
 
     merchant: str
     operation: str
@@ -50,13 +81,13 @@ class Command:
 
     @property
     def fingerprint(self) -> bytes:
-        """A versioned SHA-256 over every field that means something.
+        """A versioned SHA-256 over every field that the caller chose and that means something.
 
         `expire_at` means nothing: how long an answer is of use may differ between two tries.
         """
         told = [
             self.merchant, self.operation, self.account, self.amount.minor, self.amount.asset,
-            *self.request.to_json().values(),
+            *(getattr(self.request, name) for name in _ASKED_FIELDS),
         ]  # fmt: skip
         text = json.dumps(told, separators=(",", ":"), ensure_ascii=True)
         return bytes([FINGERPRINT_VERSION]) + hashlib.sha256(text.encode()).digest()
@@ -92,7 +123,7 @@ class Call:
     def submitted(
         cls, command: Command, fingerprint: bytes, *, traceparent: str, at: datetime
     ) -> "Call":
-        """The first row of an authorization, before anything is sent."""
+        """The first row of an operation, before anything is sent."""
         return cls(
             merchant=command.merchant,
             operation=command.operation,

@@ -20,8 +20,8 @@ class Processor(Protocol):
     Network failures are answers; an exception is a fault of our own and counts as LOSE_TRACK.
     """
 
-    async def authorize(self, call: Call, keep: Keep) -> Answer:
-        """Send the authorization. Repeating it for one call must not be able to charge twice."""
+    async def send(self, call: Call, keep: Keep) -> Answer:
+        """Ask for what `call.request.kind` says. Repeating it for one call moves no money twice."""
 
     async def look_up(self, call: Call) -> Answer:
         """Ask what became of it. LOSE_TRACK when that cannot be known now."""
@@ -29,7 +29,10 @@ class Processor(Protocol):
     async def close_door(self, call: Call) -> Answer:
         """See to it that nothing more can happen, then tell the truth: CLOSE only with proof.
 
-        The call is fenced: nobody of ours sends it or goes on with it after this.
+        The call is fenced: nobody of ours sends it or goes on with it after this. Without a
+        request it is a tombstone of what this rail never saw, and therefore never sent. Where the
+        processor honours keys, repeating the request is a door as well: its first answer comes
+        back, or it happens now and once, and both are the truth.
         """
 
     async def close(self) -> None:

@@ -104,7 +104,7 @@ async def _ask(call: Call, terminal: Terminal, book: Book) -> Answer:
             book.keep_reference(tx, call, reference)
 
     try:
-        return await terminal.processor.authorize(call, keep)
+        return await terminal.processor.send(call, keep)
     except LeaseLost:
         raise
     except Exception:  # noqa: BLE001 - it is logged, and what it did is not known

@@ -11,7 +11,7 @@ from cashier_common.assets import is_known
 from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
 from cashier_common.money import Money
 from cashier_gateway.domain.account import ProcessorAccount
-from cashier_gateway.domain.call import Call, Command, Request
+from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.outcome import Action, Outcome
 from cashier_gateway.flows.look_up import Question
@@ -41,6 +41,7 @@ def to_command(request: gateway_service_pb2.AuthorizeRequest) -> Command:
         account=request.processor_account,
         amount=_amount(request.amount),
         request=Request(
+            kind=Kind.AUTHORIZE,
             token=_token(instrument.tokens, request.processor_account),
             capture=request.capture,
             method=_METHODS[instrument.method],

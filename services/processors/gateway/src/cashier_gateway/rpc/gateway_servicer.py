@@ -9,10 +9,10 @@ from cashier_common.clock import Clock
 from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.errors import FieldInvalid, NotServed
 from cashier_common.rpc.call import Call, current_call
-from cashier_gateway.flows.authorize import Authorize
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Origin, Terminal
 from cashier_gateway.flows.stream_outcomes import Record, stream_outcomes
+from cashier_gateway.flows.submit import Submit
 from cashier_gateway.rpc import codec
 
 # What is kept of the caller's deadline for the answer to travel (money-safety.md §1.4).
@@ -24,7 +24,7 @@ WAIT_MIN_S: Final = 0.01
 class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     """The rail `gateway`. Methods that later issues bring answer NOT_SERVED."""
 
-    run_authorize: Authorize
+    submit: Submit
     run_look_up: LookUp
     terminals: Mapping[str, Terminal]
     record: Record
@@ -40,7 +40,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 "idempotency-key", "another text than the operation", "the operation's name"
             )
         wait_s = max(call.deadline.remaining_s() - ANSWER_RESERVE_S, WAIT_MIN_S)
-        found, was_known = await self.run_authorize(command, _origin(call), wait_s=wait_s)
+        found, was_known = await self.submit(command, _origin(call), wait_s=wait_s)
         if was_known:
             call.mark_replayed()
         if found is None:

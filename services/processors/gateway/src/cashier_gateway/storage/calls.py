@@ -183,7 +183,7 @@ def _call(row: asyncpg.Record) -> Call:
         version=row["version"],
         lease_epoch=row["lease_epoch"],
         fingerprint=row["fingerprint"],
-        request=Request(**orjson.loads(request)) if request else None,
+        request=Request.from_json(orjson.loads(request)) if request else None,
         created_at=row["created_at"],
         expire_at=row["expire_at"],
         reference=row["reference"],

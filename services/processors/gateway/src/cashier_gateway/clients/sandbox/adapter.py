@@ -50,7 +50,7 @@ class SandboxProcessor:
         )
         self._session: aiohttp.ClientSession | None = None
 
-    async def authorize(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
+    async def send(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
         """Charge once: the same key again gets the first answer again."""
         headers = {**self._headers, "Idempotency-Key": call.downstream_key}
         body = orjson.dumps(charge_request(call))

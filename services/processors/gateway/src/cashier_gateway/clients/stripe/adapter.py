@@ -60,7 +60,7 @@ class StripeProcessor:
         self._session: aiohttp.ClientSession | None = None
         self._client: stripe.StripeClient | None = None
 
-    async def authorize(self, call: Call, keep: Keep) -> Answer:
+    async def send(self, call: Call, keep: Keep) -> Answer:
         """Charge once: by the key, or by an intent that the row names."""
         try:
             if self._honours_keys:

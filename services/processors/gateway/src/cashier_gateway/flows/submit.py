@@ -1,4 +1,4 @@
-"""Authorize once: a row, the processor, the outcome; a duplicate gets what the first got."""
+"""Send one operation once: row, processor, outcome; a duplicate gets what the first one got."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LATE_ANSWER: Final = "LATE_ANSWER"
 
 
 @dataclass(frozen=True, slots=True)
-class Authorize:
+class Submit:
     """The flow with its ports."""
 
     book: Book
