@@ -29,11 +29,15 @@ BROWNOUT_KINDS = tuple(_BROKEN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One request under an idempotency key; the fingerprint covers path and parsed body."""
+    """One request under an idempotency key; the fingerprint covers path and parsed body.
+
+    `patience_s` is how long it waits for an earlier request with its key that is still at work.
+    """
 
     key: str
     fingerprint: str
     ask: Ask
+    patience_s: float = IN_PROGRESS_WAIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ async def _earlier(desk: Desk, order: Order) -> SpentKey | None:
     if spent or order.key not in desk.in_flight:
         return spent
     try:
-        async with asyncio.timeout(IN_PROGRESS_WAIT_S):
+        async with asyncio.timeout(order.patience_s):
             while first := desk.in_flight.get(order.key):
                 if first.fingerprint != order.fingerprint:
                     raise _mismatch(order.key)

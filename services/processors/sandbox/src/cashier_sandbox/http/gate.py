@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from hmac import compare_digest
 
 import structlog
 from aiohttp import web
@@ -11,7 +10,7 @@ from aiohttp import web
 from cashier_sandbox.domain.conditions import OutageMode
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.refusals import Code, ConnectionCut, Refused
-from cashier_sandbox.http.answers import refusal
+from cashier_sandbox.http.dialect import NATIVE, Dialect
 
 _log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -20,20 +19,21 @@ _OPEN = ("/health", "/challenges/")
 BODY_TOO_LARGE = "the body is too large; the limit is 16 KiB"
 
 
-def gate(secret: str, desk: Desk | None = None) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Return the middleware of an API whose callers present `secret` as a bearer token."""
-    expected = f"Bearer {secret}".encode()
+def gate(
+    secret: str, desk: Desk | None = None, dialect: Dialect = NATIVE
+) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the middleware of an API whose callers present `secret` in the dialect's own way."""
 
     async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if desk and desk.conditions.outage:
                 await _stand_outage(desk, desk.conditions.outage)
-            _authenticate(request, expected)
+            _authenticate(request, secret, dialect)
             return await handler(request)
         except Refused as refused:
-            return refusal(refused)
+            return dialect.refusal(request, refused)
         except web.HTTPException as error:
-            return refusal(_translated(request, error))
+            return dialect.refusal(request, _translated(request, error))
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -43,9 +43,8 @@ def gate(secret: str, desk: Desk | None = None) -> Callable[..., Awaitable[web.S
             return _cut(request)
         except Exception:  # noqa: BLE001  whatever breaks, the caller gets the documented answer
             _log.exception("request.broke", method=request.method, route=_route(request))
-            response = refusal(
-                Refused(Code.INTERNAL_ERROR, "the sandbox itself broke; its log says where")
-            )
+            broken = Refused(Code.INTERNAL_ERROR, "the sandbox itself broke; its log says where")
+            response = dialect.refusal(request, broken)
         away = desk and desk.conditions.outage in {OutageMode.LOST_ANSWER, OutageMode.HANG}
         return _cut(request) if away else response
 
@@ -62,15 +61,9 @@ async def _stand_outage(desk: Desk, mode: OutageMode) -> None:
         raise ConnectionCut
 
 
-def _authenticate(request: web.Request, expected: bytes) -> None:
-    if request.path.startswith(_OPEN):
-        return
-    given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-    if not compare_digest(given, expected):
-        raise Refused(
-            Code.UNAUTHENTICATED,
-            "send the header Authorization: Bearer <key> with the key of this port's account",
-        )
+def _authenticate(request: web.Request, secret: str, dialect: Dialect) -> None:
+    if not request.path.startswith(_OPEN) and not dialect.authentic(request, secret):
+        raise Refused(Code.UNAUTHENTICATED, dialect.how_to_authenticate)
 
 
 def _cut(request: web.Request) -> web.Response:
