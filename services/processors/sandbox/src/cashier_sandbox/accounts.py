@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cashier_sandbox.domain.account import Account
 from cashier_sandbox.domain.fees import BASIS_POINTS, FeeSchedule
+from cashier_sandbox.processors.imitation import IMITATIONS
 from cashier_sandbox.settlement.formats import FORMATS
 
 API_KEY_MIN_CHARS = 8
@@ -42,6 +43,14 @@ class _Account(BaseModel):
     currencies: Annotated[list[Currency], Field(min_length=1)]
     fees: _Fees = _Fees()
     settlement_format: str = "stripe_balance_transactions"
+    imitates: str = "native"
+
+    @field_validator("imitates")
+    @classmethod
+    def _known_imitation(cls, value: str) -> str:
+        if value not in IMITATIONS:
+            raise ValueError(f"must be one of {', '.join(IMITATIONS)}")
+        return value
 
     @field_validator("settlement_format")
     @classmethod
@@ -84,6 +93,7 @@ def _account(source: Path, row: _Account) -> Account:
             chargeback_fixed_minor=row.fees.chargeback_fixed_minor,
         ),
         settlement_format=row.settlement_format,
+        imitates=row.imitates,
     )
 
 

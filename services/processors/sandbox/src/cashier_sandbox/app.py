@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from cashier_sandbox.accounts import read_accounts
 from cashier_sandbox.control.api import routes as control_routes
 from cashier_sandbox.control.branch import Branch, Counter
+from cashier_sandbox.domain.account import Account
+from cashier_sandbox.flows.deliver_notice import Deliveries
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.ledger import Ledger
 from cashier_sandbox.flows.outages import Outages
 from cashier_sandbox.flows.resolve import schedule_due
 from cashier_sandbox.http.gate import gate
 from cashier_sandbox.http.listener import Listener, application
-from cashier_sandbox.processors.native.api import routes as native_routes
+from cashier_sandbox.http.postman import Postman
+from cashier_sandbox.processors.imitation import IMITATIONS
 from cashier_sandbox.settings import Settings, control_token
 from cashier_sandbox.storage.ledger_file import LedgerFile
 from cashier_sandbox.storage.settlement_files import SettlementFiles
@@ -26,18 +29,12 @@ class App:
         accounts = read_accounts(settings.accounts)
         self._file = LedgerFile(settings.data_dir / "ledger.jsonl", fsync=settings.fsync)
         ledger = Ledger(self._file, self._file.read(), _now)
-        files = SettlementFiles(settings.data_dir / "settlements")
-        self.branch = Branch(ledger=ledger, files=files, seed=settings.seed, now=_now)
+        self._files = SettlementFiles(settings.data_dir / "settlements")
+        self._postman = Postman()
+        self.branch = Branch(ledger=ledger, files=self._files, seed=settings.seed, now=_now)
         self._listeners: list[Listener] = []
         for account in accounts:
-            desk = Desk(account=account, ledger=ledger, seed=settings.seed)
-            app = application(
-                middleware=gate(account.api_key, desk), routes=native_routes(desk, files)
-            )
-            listener = Listener(app, settings.host, account.port)
-            self._listeners.append(listener)
-            counter = Counter(desk, Outages(desk, listener), listener)
-            self.branch.counters[account.name] = counter
+            self._open(account, settings)
         control = application(
             middleware=gate(control_token(settings)), routes=control_routes(self.branch)
         )
@@ -49,6 +46,28 @@ class App:
     def ports(self) -> dict[str, int]:
         """Where each account listens."""
         return {name: counter.listener.port for name, counter in self.branch.counters.items()}
+
+    def _open(self, account: Account, settings: Settings) -> None:
+        imitation, ledger = IMITATIONS[account.imitates], self.branch.ledger
+        desk = Desk(
+            account=account,
+            ledger=ledger,
+            seed=settings.seed,
+            keeps_failures=imitation.keeps_failures,
+        )
+        app = application(
+            middleware=gate(account.api_key, desk, imitation.dialect),
+            routes=imitation.routes(desk, self._files),
+            body_max_bytes=imitation.body_max_bytes,
+        )
+        listener = Listener(app, settings.host, account.port)
+        self._listeners.append(listener)
+        deliveries = None
+        if imitation.notices:
+            deliveries = Deliveries(desk, imitation.notices, self._postman)
+            ledger.listeners[account.name] = deliveries.tell
+        counter = Counter(desk, Outages(desk, listener), listener, deliveries)
+        self.branch.counters[account.name] = counter
 
     async def start(self) -> int:
         """Listen everywhere, the control port last; return the control port."""
@@ -65,8 +84,11 @@ class App:
         """Let go of every port, then of the ledger file."""
         for counter in self.branch.counters.values():
             counter.desk.outage_over.set()
+            if counter.deliveries:
+                await counter.deliveries.stop()
         for listener in [self._control, *self._listeners]:
             await listener.stop()
+        await self._postman.close()
         self._file.close()
 
 

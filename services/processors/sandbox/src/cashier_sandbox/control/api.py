@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cashier_sandbox.control import truth, weather
+from cashier_sandbox.control import notices, truth, weather
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.processors.native.read import settlement_file
 
@@ -44,5 +44,11 @@ def routes(branch: Branch) -> list[web.RouteDef]:
         ),
         web.post(f"{charge}/external_refund", bound(truth.post_external_refund)),
         web.post(f"{charge}/chargeback", bound(truth.post_chargeback)),
+        web.post("/control/chargebacks/{id}/resolve", bound(truth.post_dispute)),
+        web.post(f"{account}/endpoints", bound(notices.post_endpoint)),
+        web.delete(f"{account}/endpoints/{{id}}", bound(notices.delete_endpoint)),
+        web.get(f"{account}/notices", bound(notices.get_notices)),
+        web.put(f"{account}/notices", bound(notices.put_mischief)),
+        web.post(f"{account}/notices", bound(notices.resend)),
         web.post("/control/reset", bound(weather.reset)),
     ]

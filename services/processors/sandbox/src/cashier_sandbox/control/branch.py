@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cashier_sandbox.flows.deliver_notice import Deliveries
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.ledger import Ledger
 from cashier_sandbox.flows.outages import Outages
@@ -32,11 +33,12 @@ class Port(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One account: where it is served, its desk, its outages."""
+    """One account: where it is served, its desk, its outages, its notices if it sends any."""
 
     desk: Desk
     outages: Outages
     listener: Port
+    deliveries: Deliveries | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +62,13 @@ class Branch:
     def chosen(self, account: str) -> list[Counter]:
         """Return one account, or all of them for `*`."""
         return list(self.counters.values()) if account == EVERY_ACCOUNT else [self.counter(account)]
+
+    def dispute_holder(self, name: str) -> Desk:
+        """Return the desk of the account that has a chargeback."""
+        for counter in self.counters.values():
+            if name in counter.desk.book.chargebacks:
+                return counter.desk
+        raise Refused(Code.NOT_FOUND, f"no account has {name}")
 
     def holder(self, name: str) -> Desk:
         """Return the desk of the account that has a charge, refund or payout."""

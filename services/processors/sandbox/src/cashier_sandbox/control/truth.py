@@ -12,11 +12,12 @@ from aiohttp import web
 
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.domain.declines import DECLINES
+from cashier_sandbox.domain.dispute import DisputeStatus
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.flows.issue_settlement import issue_settlement
 from cashier_sandbox.flows.refusals import invalid
 from cashier_sandbox.flows.resolve import resolve
-from cashier_sandbox.flows.take_back import charge_back, refund_externally
+from cashier_sandbox.flows.take_back import charge_back, close_dispute, refund_externally
 from cashier_sandbox.http.answers import answer
 from cashier_sandbox.http.fields import (
     AMOUNT_MAX_MINOR,
@@ -136,6 +137,16 @@ async def post_chargeback(branch: Branch, request: web.Request) -> web.Response:
     return answer(chargeback_json(chargeback), status=201)
 
 
+async def post_dispute(branch: Branch, request: web.Request) -> web.Response:
+    """`POST /control/chargebacks/{id}/resolve`."""
+    fields = Fields(await json_body(request))
+    outcome = fields.choice("outcome", {"win", "lose"})
+    fields.end()
+    name = request.match_info["id"]
+    status = DisputeStatus.WON if outcome == "win" else DisputeStatus.LOST
+    return answer(chargeback_json(close_dispute(branch.dispute_holder(name), name, status)))
+
+
 async def post_settlement(branch: Branch, request: web.Request) -> web.Response:
     """`POST /control/accounts/{account}/settlements`."""
     fields = Fields(await json_body(request))
@@ -182,6 +193,7 @@ def _account(branch: Branch, name: str) -> dict[str, Any]:
     latency = conditions.latency
     return {
         "name": name,
+        "imitates": account.imitates,
         "port": counter.listener.port,
         "currencies": sorted(account.currencies),
         "fees": asdict(account.fees),

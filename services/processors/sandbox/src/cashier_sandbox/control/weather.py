@@ -102,6 +102,10 @@ async def reset(branch: Branch, request: web.Request) -> web.Response:
     for counter in branch.counters.values():
         await counter.outages.end_all()
         counter.desk.conditions.calm()
+        if counter.deliveries:
+            counter.deliveries.mind()
+            if ledger:
+                await counter.deliveries.stop()
         counter.desk.tries.clear()
     if ledger:
         branch.ledger.forget_all()

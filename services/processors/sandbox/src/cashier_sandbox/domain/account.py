@@ -9,7 +9,7 @@ from cashier_sandbox.domain.fees import FeeSchedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A processor account; `port` 0 lets the operating system choose."""
+    """A processor account; `port` 0 lets the system choose, `imitates` names the API it speaks."""
 
     name: str
     port: int
@@ -17,3 +17,4 @@ class Account:
     currencies: frozenset[str]
     fees: FeeSchedule
     settlement_format: str
+    imitates: str = "native"

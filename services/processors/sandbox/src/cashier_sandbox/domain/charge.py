@@ -74,6 +74,7 @@ class Charge:
     amount_charged_back: int = 0
     fee: int = 0
     captures: tuple[Capture, ...] = ()
+    intent: str = ""
 
     @property
     def capturable(self) -> int:
@@ -136,6 +137,7 @@ class Refund:
     created_at: str
     decline: str | None = None
     external: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,20 +154,6 @@ class Payout:
     created_at: str
     decline: str | None = None
     fee: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chargeback:
-    """Money that the payer's bank took back."""
-
-    id: str
-    charge: str
-    amount: int
-    fee: int
-    currency: str
-    reason: str
-    reference: str
-    created_at: str
 
 
 Resource = Charge | Refund | Payout

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cashier_sandbox.domain.chance import Latency
+from cashier_sandbox.domain.notice import Mischief
 from cashier_sandbox.domain.script import Behaviour
 
 
@@ -27,6 +28,9 @@ class Operation(StrEnum):
     VOID = "void"
     REFUND = "refund"
     PAYOUT = "payout"
+    INTENT = "intent"
+    DISPUTE = "dispute"
+    ENDPOINT = "endpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,9 @@ class Conditions:
     latency: Latency = field(default_factory=Latency)
     brownout: Brownout | None = None
     rules: Sequence[Rule] = ()
+    mischief: Mischief = field(default_factory=Mischief)
 
     def calm(self) -> None:
-        """Forget latency, brownout and rules; an outage is ended by its own means."""
+        """Forget all but an outage, which is ended by its own means."""
         self.latency, self.brownout, self.rules = Latency(), None, ()
+        self.mischief = Mischief()

@@ -42,6 +42,7 @@ DECLINES: dict[str, Decline] = {
         Decline("currency_not_supported", "The card cannot pay this currency.", _HARD),
         Decline("transaction_not_allowed", "The issuer does not allow this.", _HARD),
         Decline("authentication_failed", "The payer did not authenticate.", _HARD),
+        Decline("authentication_required", "The payer has to authenticate first.", _HARD),
         Decline("fraudulent", "The processor suspects fraud.", _NEVER),
         Decline("lost_card", "The card was reported lost.", _NEVER),
         Decline("stolen_card", "The card was reported stolen.", _NEVER),

@@ -21,6 +21,13 @@ class Kind(StrEnum):
     PAYOUT = "payout"
     KEY_CLOSED = "key_closed"
     SETTLEMENT = "settlement"
+    INTENT = "intent"
+    INTENT_CANCELED = "intent_canceled"
+    KEY_FAILED = "key_failed"
+    DISPUTE_EVIDENCE = "dispute_evidence"
+    DISPUTE_CLOSED = "dispute_closed"
+    ENDPOINT = "endpoint"
+    ENDPOINT_GONE = "endpoint_gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

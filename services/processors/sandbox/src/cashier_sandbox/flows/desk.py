@@ -30,6 +30,8 @@ class Desk:
     account: Account
     ledger: Ledger
     seed: int
+    # Whether a failure after the work began is its key's answer for ever, as a success is.
+    keeps_failures: bool = False
     base_url: str = ""
     conditions: Conditions = field(default_factory=Conditions)
     in_flight: dict[str, InFlight] = field(default_factory=dict)

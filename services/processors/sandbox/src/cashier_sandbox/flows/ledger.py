@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from cashier_sandbox.domain.book import Book, books_of
 from cashier_sandbox.domain.entry import Draft, Entry, placed
+from cashier_sandbox.domain.notice import News
 from cashier_sandbox.flows.refusals import Code, Refused
 
 
@@ -28,6 +29,8 @@ class Ledger:
         self._journal, self._now = journal, now
         self.entries = list(entries)
         self.books: dict[str, Book] = books_of(self.entries)
+        # Who is told what happens at an account, right after it did.
+        self.listeners: dict[str, Callable[[News], None]] = {}
 
     def record(self, draft: Draft) -> Entry:
         """Make it true; if the disk refuses, nothing happened and the caller is told so."""
@@ -40,7 +43,10 @@ class Ledger:
                 "the ledger cannot be written, so nothing was done; look at the sandbox's disk",
             ) from error
         self.entries.append(entry)
-        self.books[entry.account].apply(entry)
+        book = self.books[entry.account]
+        book.apply(entry)
+        if listener := self.listeners.get(entry.account):
+            listener(book.news[-1])
         return entry
 
     def forget_all(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cashier_sandbox.domain.book import SpentKey
 from cashier_sandbox.domain.chance import draw_ppm
 from cashier_sandbox.domain.conditions import Ask
-from cashier_sandbox.domain.entry import Draft
+from cashier_sandbox.domain.entry import Draft, Kind
 from cashier_sandbox.domain.script import OK, Behaviour, Fault, behaviour_of
 from cashier_sandbox.flows.desk import Desk, InFlight
 from cashier_sandbox.flows.refusals import Code, ConnectionCut, Refused
@@ -40,6 +40,10 @@ class Order:
     patience_s: float = IN_PROGRESS_WAIT_S
 
 
+# What a key keeps where failures are kept: the work had begun, so it is not for the same key again.
+_KEPT = {Code.INTERNAL_ERROR, Code.STATE_REFUSED}
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was done under a key, now or earlier."""
@@ -55,18 +59,24 @@ async def perform(desk: Desk, order: Order, effect: Callable[[Behaviour], Draft]
     ledger line leaves nothing; after it, a repeat gets the answer.
     """
     if earlier := await _earlier(desk, order):
+        if earlier.fault:
+            raise _refusal(earlier.fault, replayed=True)
         return Done(earlier, replayed=True)
     mine = desk.in_flight[order.key] = InFlight(order.fingerprint)
     try:
         behaviour = await _break_before(desk, order)
         _refuse_closed(desk, order.key)
-        desk.ledger.record(effect(behaviour))
+        desk.ledger.record(_marked(desk, behaviour, effect(behaviour)))
         desk.tries.pop(order.key, None)
+    except Refused as refused:
+        if desk.keeps_failures and refused.code in _KEPT:
+            _keep(desk, order, refused)
+        raise
     finally:
         del desk.in_flight[order.key]
         mine.done.set()
     spent = desk.book.spent[order.key]
-    if behaviour.resolves_ms is not None:
+    if behaviour.resolves_ms is not None and spent.resource.id in desk.book.due:
         schedule_due(desk, spent.resource.id)
     await _break_after(behaviour)
     return Done(spent, replayed=False)
@@ -83,10 +93,7 @@ async def _earlier(desk: Desk, order: Order) -> SpentKey | None:
                     raise _mismatch(order.key)
                 await first.done.wait()
     except TimeoutError:
-        raise Refused(
-            Code.KEY_IN_PROGRESS,
-            f"the first request with key {order.key} is still at work; ask again later",
-        ) from None
+        raise _in_progress(order.key) from None
     return _spent(desk, order)
 
 
@@ -94,6 +101,7 @@ def _spent(desk: Desk, order: Order) -> SpentKey | None:
     spent = desk.book.spent.get(order.key)
     if spent is None:
         _refuse_closed(desk, order.key)
+        _repeat_failure(desk, order)
     elif spent.fingerprint != order.fingerprint:
         raise _mismatch(order.key)
     return spent
@@ -105,6 +113,48 @@ def _refuse_closed(desk: Desk, key: str) -> None:
             Code.KEY_CLOSED,
             f"the door for key {key} was closed: nothing was done under it and nothing will be",
         )
+
+
+def _repeat_failure(desk: Desk, order: Order) -> None:
+    failed = desk.book.failed.get(order.key)
+    if failed is None:
+        return
+    if failed["fingerprint"] != order.fingerprint:
+        raise _mismatch(order.key)
+    raise Refused(
+        Code(failed["code"]), failed["message"], failed["where"], failed["more"], replayed=True
+    )
+
+
+def _keep(desk: Desk, order: Order, refused: Refused) -> None:
+    detail = {
+        "fingerprint": order.fingerprint,
+        "code": refused.code,
+        "message": refused.message,
+        "where": refused.where,
+        "more": refused.more,
+    }
+    desk.ledger.record(
+        Draft(
+            account=desk.account.name,
+            kind=Kind.KEY_FAILED,
+            id=order.key,
+            key=order.key,
+            detail=detail,
+        )
+    )
+
+
+def _marked(desk: Desk, behaviour: Behaviour, draft: Draft) -> Draft:
+    if not desk.keeps_failures or behaviour.after is not Fault.INTERNAL:
+        return draft
+    return replace(draft, detail={**draft.detail, "fault": behaviour.after})
+
+
+def _in_progress(key: str) -> Refused:
+    return Refused(
+        Code.KEY_IN_PROGRESS, f"the first request with key {key} is still at work; ask again later"
+    )
 
 
 def _mismatch(key: str) -> Refused:
@@ -172,7 +222,7 @@ _FAULTS: dict[Fault, tuple[Code, str]] = {
 }
 
 
-def _refusal(fault: Fault) -> Refused:
+def _refusal(fault: Fault, *, replayed: bool = False) -> Refused:
     # A new one each time: a raised exception keeps its traceback.
     code, message = _FAULTS[fault]
-    return Refused(code, message)
+    return Refused(code, message, replayed=replayed)

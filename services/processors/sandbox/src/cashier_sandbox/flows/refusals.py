@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -32,11 +33,17 @@ MAY_HAVE_HAPPENED = {Code.KEY_IN_PROGRESS, Code.INTERNAL_ERROR}
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """A refusal with a sentence for people; `field` names what of the request is wrong."""
+    """A refusal with a sentence for people; `where` names what of the request is wrong.
+
+    `more` is what an imitated API adds to it in its own words; `replayed` is set where a key keeps
+    its first refusal and this is that one again.
+    """
 
     code: Code
     message: str
-    field: str | None = None
+    where: str | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+    replayed: bool = False
 
     def __str__(self) -> str:
         return self.message

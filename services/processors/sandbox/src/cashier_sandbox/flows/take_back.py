@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cashier_sandbox.domain.chance import stable_id
-from cashier_sandbox.domain.charge import Chargeback, Refund, Status
+from cashier_sandbox.domain.charge import Refund, Status
+from cashier_sandbox.domain.dispute import OPEN, Chargeback, DisputeStatus
 from cashier_sandbox.domain.entry import Draft, Kind
 from cashier_sandbox.flows.desk import Desk, not_found
 from cashier_sandbox.flows.refusals import Code, Refused
@@ -14,6 +15,32 @@ def charge_back(desk: Desk, charge_id: str, *, amount: int | None, reason: str) 
     draft = _take(desk, charge_id, Kind.CHARGEBACK, "dp", amount, {"reason": reason})
     desk.ledger.record(draft)
     return desk.book.chargebacks[draft.id]
+
+
+def close_dispute(
+    desk: Desk, name: str, status: DisputeStatus, *, key: str | None = None, fingerprint: str = ""
+) -> Chargeback:
+    """End a chargeback: WON gives the money back, the penalty stays; LOST changes nothing more."""
+    dispute = desk.book.chargebacks.get(name)
+    if dispute is None:
+        raise not_found("chargeback", name)
+    if dispute.status not in OPEN:
+        raise Refused(Code.STATE_REFUSED, f"{name} is {dispute.status}: it is closed for good")
+    won = status is DisputeStatus.WON
+    desk.ledger.record(
+        Draft(
+            account=desk.account.name,
+            kind=Kind.DISPUTE_CLOSED,
+            id=name,
+            charge=dispute.charge,
+            key=key,
+            reference=dispute.reference,
+            currency=dispute.currency,
+            moved=dispute.amount if won else 0,
+            detail={"status": status, "fingerprint": fingerprint},
+        )
+    )
+    return desk.book.chargebacks[name]
 
 
 def refund_externally(desk: Desk, charge_id: str, *, amount: int | None) -> Refund:

@@ -47,7 +47,7 @@ def refusal(refused: Refused) -> web.Response:
             "error": {
                 "code": refused.code,
                 "message": refused.message,
-                "field": refused.field,
+                "field": refused.where,
                 "no_effect": refused.code not in MAY_HAVE_HAPPENED,
             }
         },

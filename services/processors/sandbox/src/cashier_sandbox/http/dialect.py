@@ -19,6 +19,8 @@ class Dialect:
     authentic: Callable[[web.Request, str], bool]
     how_to_authenticate: str
     refusal: Callable[[web.Request, Refused], web.Response]
+    # What each answer carries, refusals included: headers that name the request, say.
+    mark: Callable[[web.Request, web.StreamResponse], None] = lambda _request, _answer: None
 
 
 def same_secret(given: str, expected: str) -> bool:

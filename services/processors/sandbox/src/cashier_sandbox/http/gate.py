@@ -16,7 +16,6 @@ _log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # What a payer's browser or a health check asks without a key.
 _OPEN = ("/health", "/challenges/")
-BODY_TOO_LARGE = "the body is too large; the limit is 16 KiB"
 
 
 def gate(
@@ -45,6 +44,7 @@ def gate(
             _log.exception("request.broke", method=request.method, route=_route(request))
             broken = Refused(Code.INTERNAL_ERROR, "the sandbox itself broke; its log says where")
             response = dialect.refusal(request, broken)
+        dialect.mark(request, response)
         away = desk and desk.conditions.outage in {OutageMode.LOST_ANSWER, OutageMode.HANG}
         return _cut(request) if away else response
 
@@ -74,7 +74,10 @@ def _cut(request: web.Request) -> web.Response:
 
 def _translated(request: web.Request, error: web.HTTPException) -> Refused:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return Refused(Code.BODY_TOO_LARGE, BODY_TOO_LARGE)
+        return Refused(
+            Code.BODY_TOO_LARGE,
+            f"the body is too large; the limit is {request.client_max_size // 1024} KiB",
+        )
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return Refused(Code.METHOD_NOT_ALLOWED, f"{request.method} is not for here; use {allowed}")

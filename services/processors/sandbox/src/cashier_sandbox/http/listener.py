@@ -94,8 +94,10 @@ class Listener:
         return bound
 
 
-def application(*, middleware: object, routes: list[web.RouteDef]) -> web.Application:
+def application(
+    *, middleware: object, routes: list[web.RouteDef], body_max_bytes: int = BODY_MAX_BYTES
+) -> web.Application:
     """Return an application with the sandbox's limits."""
-    app = web.Application(middlewares=[middleware], client_max_size=BODY_MAX_BYTES)  # type: ignore[list-item]
+    app = web.Application(middlewares=[middleware], client_max_size=body_max_bytes)  # type: ignore[list-item]
     app.add_routes(routes)
     return app

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from cashier_sandbox.domain.book import Movement
 from cashier_sandbox.domain.chance import stable_id
+from cashier_sandbox.domain.movement import Movement
 
 # One minor unit more or less is how processors round, and no mistake.
 FEE_OFF_MIN_MINOR, FEE_OFF_MAX_MINOR = 2, 50
@@ -80,7 +80,7 @@ def batch_of(
     }
     true_rows = [
         Row(
-            id=stable_id("txn", seed, name, movement.seq),
+            id=movement.id,
             type=movement.type,
             source=movement.source,
             description=movement.reference,

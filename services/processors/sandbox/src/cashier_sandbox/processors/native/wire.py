@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cashier_sandbox.domain.book import SpentKey
-from cashier_sandbox.domain.charge import Charge, Chargeback, Payout, Refund, Resource, Status
+from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource, Status
 from cashier_sandbox.domain.declines import DECLINES
+from cashier_sandbox.domain.dispute import Chargeback
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.domain.script import WRONG_AMOUNT_MINOR, Twist
 from cashier_sandbox.flows.close_key import KeyState
@@ -92,6 +93,7 @@ def chargeback_json(chargeback: Chargeback) -> dict[str, Any]:
         "currency": chargeback.currency,
         "reason": chargeback.reason,
         "reference": chargeback.reference,
+        "status": chargeback.status,
         "created_at": chargeback.created_at,
     }
 
@@ -164,6 +166,7 @@ EVENT_TYPES: dict[Kind, str] = {
     Kind.REFUND: "refund.created",
     Kind.EXTERNAL_REFUND: "refund.external",
     Kind.CHARGEBACK: "chargeback.created",
+    Kind.DISPUTE_CLOSED: "chargeback.closed",
     Kind.PAYOUT: "payout.created",
     Kind.SETTLEMENT: "settlement.issued",
 }
@@ -174,7 +177,7 @@ def event_json(desk: Desk, entry: Entry) -> dict[str, Any] | None:
     subject: dict[str, Any] | None = None
     resource = desk.book.resource((entry.charge or "") if entry.kind in _ON_CHARGE else entry.id)
     kind = EVENT_TYPES.get(entry.kind)
-    if entry.kind is Kind.CHARGEBACK:
+    if entry.kind in _ON_DISPUTE:
         subject = chargeback_json(desk.book.chargebacks[entry.id])
     elif entry.kind is Kind.SETTLEMENT:
         subject = settlement_json(entry, anomalies=False)
@@ -187,6 +190,7 @@ def event_json(desk: Desk, entry: Entry) -> dict[str, Any] | None:
 
 
 _ON_CHARGE = {Kind.CAPTURE, Kind.VOID}
+_ON_DISPUTE = {Kind.CHARGEBACK, Kind.DISPUTE_CLOSED}
 
 
 def _decline_json(code: str | None) -> dict[str, Any] | None:

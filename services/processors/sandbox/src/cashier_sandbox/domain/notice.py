@@ -1,0 +1,94 @@
+"""What happened, with everything as it stood right after: what webhooks tell the merchant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource
+from cashier_sandbox.domain.dispute import Chargeback
+from cashier_sandbox.domain.entry import Entry
+from cashier_sandbox.domain.intent import Intent
+
+if TYPE_CHECKING:
+    from cashier_sandbox.domain.book import Book
+
+EVERY_TYPE = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an account wants its notices; `secret` signs them, `types` may hold `*`."""
+
+    id: str
+    url: str
+    secret: str
+    types: tuple[str, ...]
+    created_at: str
+
+    def wants(self, type_: str) -> bool:
+        """Whether notices of this type go there."""
+        return type_ in self.types or EVERY_TYPE in self.types
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to a merchant: the bytes that are sent, and what is not in them."""
+
+    id: str
+    type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mischief:
+    """What goes wrong with notices: shares in millionths, times in milliseconds.
+
+    `scatter_ms` delays each by a draw up to it, so that they overtake each other; `withhold` keeps
+    them back until it is lifted; a forged one carries a signature made with another secret.
+    """
+
+    late_ms: int = 0
+    scatter_ms: int = 0
+    double_ppm: int = 0
+    forge_ppm: int = 0
+    withhold: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """A ledger entry and the things that it concerns, as they stood right after it."""
+
+    entry: Entry
+    charge: Charge | None = None
+    intent: Intent | None = None
+    refund: Refund | None = None
+    payout: Payout | None = None
+    dispute: Chargeback | None = None
+    endpoint: Endpoint | None = None
+
+    @property
+    def resource(self) -> Resource:
+        """The refund, payout or charge that the entry made or changed."""
+        found = self.refund or self.payout or self.charge
+        if found is None:
+            raise LookupError(f"entry {self.entry.seq} concerns no charge, refund or payout")
+        return found
+
+
+def news_of(book: Book, entry: Entry) -> News:
+    """Return what an entry that the book has just folded tells."""
+    refund, payout = book.refunds.get(entry.id), book.payouts.get(entry.id)
+    dispute = book.chargebacks.get(entry.id)
+    charge_id = entry.charge or (entry.id if entry.id in book.charges else "")
+    charge = book.charges.get(charge_id)
+    intent_id = charge.intent if charge else entry.id
+    return News(
+        entry=entry,
+        charge=charge,
+        intent=book.intents.get(intent_id),
+        refund=refund,
+        payout=payout,
+        dispute=dispute,
+        endpoint=book.endpoints.get(entry.id),
+    )

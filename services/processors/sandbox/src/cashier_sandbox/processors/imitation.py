@@ -1,0 +1,41 @@
+"""What an imitated API consists of, and the names under which accounts choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from cashier_sandbox.flows.deliver_notice import Face
+from cashier_sandbox.flows.desk import Desk
+from cashier_sandbox.http.dialect import NATIVE, Dialect
+from cashier_sandbox.http.fields import BODY_MAX_BYTES
+from cashier_sandbox.processors.native.api import routes as native_routes
+
+
+class Files(Protocol):
+    """Where settlement files are kept."""
+
+    def read(self, account: str, name: str) -> bytes:
+        """Return a file; FileNotFoundError if it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imitation:
+    """One HTTP API over the shared flows; `notices` is None where it sends none.
+
+    `keeps_failures`: a failure after the work began is its key's answer for ever.
+    """
+
+    routes: Callable[[Desk, Files], list[web.RouteDef]]
+    dialect: Dialect = NATIVE
+    notices: Face | None = None
+    keeps_failures: bool = False
+    body_max_bytes: int = BODY_MAX_BYTES
+
+
+IMITATIONS: dict[str, Imitation] = {
+    "native": Imitation(routes=native_routes),
+}
