@@ -109,7 +109,7 @@ async def test_an_exact_deposit_is_credited_once_when_it_is_final(rig):
     ]
     assert told[0].settlement is not None
     assert Money(0, "USDC") == told[0].settlement.expected_fee
-    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"] == await rig.actions(transfer)
+    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "LATE_CREDIT"] == await rig.actions(transfer)
     assert [] == (await rig.verify()).findings
 
 
@@ -189,7 +189,7 @@ async def test_two_watchers_credit_once(rig):
     for _ in range(6):
         await asyncio.gather(rig.watcher.step(), twin.watcher.step())
 
-    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"] == await rig.actions(transfer)
+    assert ["AWAIT", "SEE", "CONFIRM", "FINALIZE", "LATE_CREDIT"] == await rig.actions(transfer)
 
 
 async def test_more_than_an_int64_is_told_without_a_number(rig):

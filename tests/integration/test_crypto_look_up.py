@@ -42,7 +42,7 @@ async def test_a_closed_door_retires_the_address_for_good(rig):
 
     assert (Verdict.NOT_FOUND, Verdict.NOT_FOUND) == (closed.verdict, again.verdict)
     assert State.EXPIRED is (await rig.now(transfer)).state
-    assert ["AWAIT", "RETIRE", "LATE"] == await rig.actions(transfer)
+    assert ["AWAIT", "LATE_RETIRE", "LATE"] == await rig.actions(transfer)
     with pytest.raises(OperationFenced):
         await rig.authorize(command)
 

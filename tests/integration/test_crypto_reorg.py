@@ -12,7 +12,7 @@ from tests.support.crypto_rig import a_rig
 
 DEPTHS = (1, 2, 3, 4, 5)
 CONFIRMATIONS = 6
-ONCE = ["FINALIZE", "CREDIT"]
+ONCE = ["FINALIZE", "LATE_CREDIT"]
 
 
 @pytest.fixture

@@ -212,5 +212,5 @@ async def test_a_watcher_that_is_killed_anywhere_credits_every_deposit_once(
 
     assert [-signal.SIGKILL] * len(FAILPOINTS) == codes
     assert {"CREDITED"} == {transfer.state for transfer in found}
-    assert [["AWAIT", "SEE", "CONFIRM", "FINALIZE", "CREDIT"]] * len(FAILPOINTS) == actions
+    assert [["AWAIT", "SEE", "CONFIRM", "FINALIZE", "LATE_CREDIT"]] * len(FAILPOINTS) == actions
     assert [] == audit.findings

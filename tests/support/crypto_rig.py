@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cashier_common.clock import SystemClock
-from cashier_common.db.audit import SHARD_COUNT, Sealer, Verification, read_sealed, verify
+from cashier_common.db.audit import (
+    SHARD_COUNT,
+    Sealer,
+    Verification,
+    read_late,
+    read_sealed,
+    verify,
+)
 from cashier_common.db.engine import Database
 from cashier_common.money import Money
 from cashier_crypto.app import watch_of
@@ -19,7 +26,7 @@ from cashier_crypto.domain.transfer import Command, Transfer
 from cashier_crypto.domain.xpub import DEVELOPMENT
 from cashier_crypto.flows.authorize import Authorize
 from cashier_crypto.flows.look_up import LookUp, Question
-from cashier_crypto.flows.ports import LATE_SOURCES, Origin
+from cashier_crypto.flows.ports import Origin
 from cashier_crypto.storage.chain_record import ChainRecordStore
 from cashier_crypto.storage.listing import TransferList
 from cashier_crypto.storage.transfers import TransferBook
@@ -141,8 +148,14 @@ class Rig:
 
     async def told(self, transfer: Transfer | None = None) -> list[Outcome]:
         """Late outcomes, as StreamOutcomes tells them."""
-        payloads = [json.loads(step.payload) for step in await self.steps(transfer)]
-        return [Outcome.from_json(p["outcome"]) for p in payloads if p["source"] in LATE_SOURCES]
+        while await self.sealer.step():
+            pass
+        return [
+            Outcome.from_json(json.loads(step.payload)["outcome"])
+            for shard in range(SHARD_COUNT)
+            for step in await read_late(self.database, shard=shard, after=0)
+            if transfer is None or step.subject == transfer.name
+        ]
 
     async def verify(self) -> Verification:
         return await verify(self.database)

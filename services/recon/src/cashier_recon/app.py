@@ -10,6 +10,7 @@ from cashier.recon.v1 import (
 from cashier_common.clock import SystemClock
 from cashier_common.db.audit import PERIOD_S, SHARD_COUNT, Sealer
 from cashier_common.db.engine import Database
+from cashier_common.db.follow import SealedRecord
 from cashier_common.rpc.client import connect
 from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
@@ -62,6 +63,7 @@ async def build(settings: ReconSettings, role: Role) -> App:
         reports=reports,
         pager=pages,
         tasks=tasks,
+        verify=SealedRecord(database).verify,
     )
     ledger = LedgerServicer(reports, pages)
     return App(

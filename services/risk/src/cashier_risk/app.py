@@ -5,8 +5,8 @@ from typing import Final
 from cashier.risk.v1 import risk_admin_service_pb2_grpc, risk_service_pb2_grpc
 from cashier_common.clock import SystemClock
 from cashier_common.db.engine import Database
+from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S, Sealer
-from cashier_common.db.verify import verify
 from cashier_common.redis.client import Hints
 from cashier_common.service import App, Role
 from cashier_common.worker import Worker
@@ -54,9 +54,7 @@ async def build(settings: RiskSettings, role: Role) -> App:
             await hints.close()
         await database.close()
 
-    admin = RiskAdminServicer(
-        desk, lambda shard, first: verify(database, shard=shard, from_position=first)
-    )
+    admin = RiskAdminServicer(desk, SealedRecord(database).verify)
     return App(
         DOMAIN,
         services=[

@@ -1,13 +1,12 @@
 """The composition root: every object of the crypto rail is made here and nowhere else."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from cashier.crypto.v1 import crypto_rail_service_pb2, crypto_rail_service_pb2_grpc
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
 from cashier_common.clock import SystemClock
-from cashier_common.db.audit import SealedStep, Verification, read_sealed, verify
 from cashier_common.db.engine import Database
+from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.rpc.paging import pager
@@ -35,19 +34,6 @@ CRYPTO_RAIL: Final = crypto_rail_service_pb2.DESCRIPTOR.services_by_name[
 ].full_name
 
 
-@dataclass(frozen=True)
-class SealedRecord:
-    """The record of this service, as `flows.stream_outcomes` and the servicer name it."""
-
-    database: Database
-
-    async def read(self, *, shard: int, after: int) -> list[SealedStep]:
-        return await read_sealed(self.database, shard=shard, after=after)
-
-    async def verify(self, shard: int | None, min_position: int) -> Verification:
-        return await verify(self.database, shard=shard, from_position=max(min_position, 1))
-
-
 async def build(settings: CryptoSettings, role: Role) -> App:
     """Open what the role needs; SettingsRefused says what is missing."""
     accounts = load_accounts(
@@ -71,7 +57,7 @@ async def build(settings: CryptoSettings, role: Role) -> App:
         record=sealed,
         clock=clock,
     )
-    rail = CryptoRailServicer(TransferList(database), sealed, pager(settings, DOMAIN))
+    rail = CryptoRailServicer(TransferList(database), sealed.verify, pager(settings, DOMAIN))
     watcher = Watcher(book, record, endpoints, accounts, watch, clock)
 
     async def stop() -> None:

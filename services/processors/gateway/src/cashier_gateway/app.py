@@ -1,13 +1,12 @@
 """The composition root: every object of the gateway is made here and nowhere else."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
 from cashier_common.clock import SystemClock
-from cashier_common.db.audit import SealedStep, read_late
 from cashier_common.db.engine import Database
+from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.service import App, Role
@@ -33,16 +32,6 @@ ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
     "sandbox": SandboxProcessor,
     "stripe": StripeProcessor,
 }
-
-
-@dataclass(frozen=True)
-class SealedRecord:
-    """`flows.stream_outcomes.Record` on this service's database."""
-
-    database: Database
-
-    async def read(self, *, shard: int, after: int) -> list[SealedStep]:
-        return await read_late(self.database, shard=shard, after=after)
 
 
 async def build(settings: GatewaySettings, role: Role) -> App:

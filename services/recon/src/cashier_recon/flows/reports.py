@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cashier_common.db.audit import Verification
 from cashier_recon.domain.recon_exception import ReconException
 from cashier_recon.domain.run_plan import Run
 
@@ -104,5 +103,3 @@ class Reports(Protocol):
     ) -> list[ReconException]: ...
 
     async def summary(self, processor_account: str) -> Summary: ...
-
-    async def verify(self, shard: int | None, from_position: int) -> Verification: ...

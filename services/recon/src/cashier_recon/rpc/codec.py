@@ -7,9 +7,8 @@ from hashlib import sha256
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cashier.common.v1 import audit_pb2, money_pb2
+from cashier.common.v1 import money_pb2
 from cashier.recon.v1 import exception_pb2, ledger_service_pb2, recon_service_pb2
-from cashier_common.db.audit import Verification
 from cashier_common.money import Money
 from cashier_common.rpc.call import current_call
 from cashier_recon.domain.import_result import Statement
@@ -22,7 +21,6 @@ from cashier_recon.flows.reports import Balance, BookedEntry, Summary
 _Exception = exception_pb2.ReconException
 _Run = recon_service_pb2.Run
 _Statement = recon_service_pb2.Statement
-_Finding = audit_pb2.AuditFinding.Kind
 
 
 def key_of(request: Message | None) -> Key:
@@ -161,24 +159,6 @@ def summary_message(summary: Summary) -> recon_service_pb2.GetSummaryResponse:
         ],
         open_exception_counts=dict(summary.open_exceptions),
         event_positions=dict(summary.positions),
-    )
-
-
-def verification_message(found: Verification) -> recon_service_pb2.VerifyAuditLogResponse:
-    """What a verification found."""
-    return recon_service_pb2.VerifyAuditLogResponse(
-        checked_row_count=found.checked,
-        findings=[
-            audit_pb2.AuditFinding(
-                kind=_Finding.Value(f"KIND_{finding.fault.name}"),
-                shard=finding.shard,
-                position=finding.position,
-                subject=finding.subject,
-                version=finding.version,
-                detail=finding.detail,
-            )
-            for finding in found.findings
-        ],
     )
 
 

@@ -8,7 +8,6 @@ import grpc.aio
 
 from cashier.recon.v1 import exception_pb2, recon_service_pb2_grpc
 from cashier.recon.v1 import recon_service_pb2 as api
-from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.errors import (
     FieldInvalid,
     FieldRequired,
@@ -18,6 +17,7 @@ from cashier_common.errors import (
 )
 from cashier_common.rpc.call import current_call
 from cashier_common.rpc.paging import Pager
+from cashier_common.rpc.record import Verify, verify_audit_log
 from cashier_common.tasks import TaskGroup
 from cashier_recon.domain.import_result import Header
 from cashier_recon.flows.decide_exception import Decider, Decision
@@ -42,6 +42,7 @@ class ReconServicer(recon_service_pb2_grpc.ReconServiceServicer):
         reports: Reports,
         pager: Pager,
         tasks: TaskGroup,
+        verify: Verify,
     ) -> None:
         self._importer = importer
         self._reconciler = reconciler
@@ -49,6 +50,7 @@ class ReconServicer(recon_service_pb2_grpc.ReconServiceServicer):
         self._reports = reports
         self._pager = pager
         self._tasks = tasks
+        self._verify = verify
 
     async def ImportStatement(
         self, request_iterator: AsyncIterator[api.ImportStatementRequest], context: Context
@@ -192,13 +194,7 @@ class ReconServicer(recon_service_pb2_grpc.ReconServiceServicer):
     ) -> api.VerifyAuditLogResponse:
         """Check the chain of the audit log."""
         del context
-        shard = request.shard if request.HasField("shard") else None
-        if shard is not None and not 0 <= shard < SHARD_COUNT:
-            raise FieldInvalid("shard", str(shard), f"from 0 to {SHARD_COUNT - 1}")
-        if request.min_position < 0:
-            raise FieldInvalid("min_position", str(request.min_position), "0 or more")
-        found = await self._reports.verify(shard, max(1, request.min_position))
-        return codec.verification_message(found)
+        return await verify_audit_log(request, self._verify, api.VerifyAuditLogResponse)
 
     async def _decided(
         self, decision: Decision, request: api.ClaimExceptionRequest | api.DisposeExceptionRequest

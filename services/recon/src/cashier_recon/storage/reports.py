@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
-from cashier_common.db.audit import Verification, verify
 from cashier_common.db.engine import Database
 from cashier_common.db.transaction import compiled
 from cashier_recon.domain.lifecycle import CLOSED
@@ -180,10 +179,6 @@ class BookReports:
             open_exceptions={row["type"]: row["items"] for row in exceptions},
             positions={row["shard"]: row["position"] for row in positions},
         )
-
-    async def verify(self, shard: int | None, from_position: int) -> Verification:
-        """Check the audit record."""
-        return await verify(self._db, shard=shard, from_position=from_position)
 
 
 def _time(word: str | int | None) -> datetime | None:

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from cashier.common.v1 import audit_pb2
-from cashier.risk.v1 import assessment_pb2, risk_admin_service_pb2
-from cashier_common.db.verify import Verification
+from cashier.risk.v1 import assessment_pb2
 from cashier_risk.domain.assessment import Assessment
 from cashier_risk.domain.rules import Decision
 
@@ -48,21 +46,3 @@ def assessment_message(assessment: Assessment) -> assessment_pb2.Assessment:
     message.create_time.FromDatetime(assessment.create_time)
     message.expire_time.FromDatetime(assessment.expire_time)
     return message
-
-
-def verification_message(found: Verification) -> risk_admin_service_pb2.VerifyAuditLogResponse:
-    """What a check of the audit log found."""
-    return risk_admin_service_pb2.VerifyAuditLogResponse(
-        checked_row_count=found.checked,
-        findings=[
-            audit_pb2.AuditFinding(
-                kind=audit_pb2.AuditFinding.Kind.Value(f"KIND_{finding.fault.name}"),
-                shard=finding.shard,
-                position=finding.position,
-                subject=finding.subject,
-                version=finding.version,
-                detail=finding.detail,
-            )
-            for finding in found.findings
-        ],
-    )

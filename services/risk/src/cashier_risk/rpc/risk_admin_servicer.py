@@ -1,22 +1,19 @@
 """Serves `RiskAdminService`: reading and replaying assessments, and the proof of the record."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 import grpc.aio
 
 from cashier.risk.v1 import assessment_pb2, risk_admin_service_pb2_grpc
 from cashier.risk.v1 import risk_admin_service_pb2 as admin
-from cashier_common.db.audit import SHARD_COUNT
-from cashier_common.db.verify import Verification
-from cashier_common.errors import FieldInvalid, NotServed
+from cashier_common.errors import NotServed
+from cashier_common.rpc.record import Verify, verify_audit_log
 from cashier_risk.flows.ports import Desk
 from cashier_risk.flows.replay_assessment import get_assessment, replay_assessment
-from cashier_risk.rpc.answers import assessment_message, verification_message
+from cashier_risk.rpc.answers import assessment_message
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# Checks one shard (None: all) from a position on.
-Verify = Callable[[int | None, int], Awaitable[Verification]]
 
 
 class RiskAdminServicer(risk_admin_service_pb2_grpc.RiskAdminServiceServicer):
@@ -51,12 +48,7 @@ class RiskAdminServicer(risk_admin_service_pb2_grpc.RiskAdminServiceServicer):
     ) -> admin.VerifyAuditLogResponse:
         """Check the chain of the audit log."""
         del context
-        shard = request.shard if request.HasField("shard") else None
-        if shard is not None and not 0 <= shard < SHARD_COUNT:
-            raise FieldInvalid("shard", str(shard), f"from 0 to {SHARD_COUNT - 1}")
-        if request.min_position < 0:
-            raise FieldInvalid("min_position", str(request.min_position), "0 or more")
-        return verification_message(await self._verify(shard, max(1, request.min_position)))
+        return await verify_audit_log(request, self._verify, admin.VerifyAuditLogResponse)
 
     async def UpsertParty(self, request: admin.UpsertPartyRequest, context: Context) -> NoReturn:
         """Not served."""

@@ -4,19 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
 
-from cashier.common.v1 import audit_pb2
 from cashier.crypto.v1 import crypto_rail_service_pb2 as api
 from cashier.crypto.v1 import crypto_rail_service_pb2_grpc, transfer_pb2
-from cashier_common.db.audit import SHARD_COUNT, Verification
-from cashier_common.errors import FieldInvalid, NotServed, ResourceNotFound
+from cashier_common.errors import NotServed, ResourceNotFound
 from cashier_common.rpc.paging import Pager
+from cashier_common.rpc.record import Verify, verify_audit_log
 from cashier_crypto.domain.lifecycle import State
 from cashier_crypto.domain.transfer import Transfer
 from cashier_crypto.rpc import codec
 
 METHOD: Final = "ListTransfers"
 _STATES: Final = transfer_pb2.Transfer.State
-_KINDS: Final = audit_pb2.AuditFinding.Kind
 
 
 class Transfers(Protocol):
@@ -39,19 +37,12 @@ class Transfers(Protocol):
         """Up to which block the chain was read."""
 
 
-class Auditor(Protocol):
-    """The append-only record of this service."""
-
-    async def verify(self, shard: int | None, min_position: int) -> Verification:
-        """Check it from a position on."""
-
-
 @dataclass(frozen=True)
 class CryptoRailServicer(crypto_rail_service_pb2_grpc.CryptoRailServiceServicer):
     """Methods that later issues bring answer NOT_SERVED."""
 
     transfers: Transfers
-    auditor: Auditor
+    verify: Verify
     pager: Pager
 
     async def GetTransfer(
@@ -91,21 +82,7 @@ class CryptoRailServicer(crypto_rail_service_pb2_grpc.CryptoRailServiceServicer)
     async def VerifyAuditLog(
         self, request: api.VerifyAuditLogRequest, context: Any
     ) -> api.VerifyAuditLogResponse:
-        shard = request.shard if request.HasField("shard") else None
-        if shard is not None and not 0 <= shard < SHARD_COUNT:
-            raise FieldInvalid("shard", str(shard), f"from 0 to {SHARD_COUNT - 1}")
-        report = await self.auditor.verify(shard, request.min_position)
-        return api.VerifyAuditLogResponse(
-            checked_row_count=report.checked,
-            findings=[
-                audit_pb2.AuditFinding(
-                    kind=_KINDS.Value(f"KIND_{finding.fault.upper()}"), shard=finding.shard,
-                    position=finding.position, subject=finding.subject, version=finding.version,
-                    detail=finding.detail,
-                )
-                for finding in report.findings
-            ],
-        )  # fmt: skip
+        return await verify_audit_log(request, self.verify, api.VerifyAuditLogResponse)
 
     async def CreateDeposit(self, request: object, context: object) -> NoReturn:
         raise NotServed("CreateDeposit")

@@ -6,16 +6,17 @@ from typing import Any, NoReturn
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
 from cashier_common.clock import Clock
-from cashier_common.db.audit import SHARD_COUNT
+from cashier_common.db.follow import Record
 from cashier_common.errors import FieldInvalid, NotServed
 from cashier_common.rpc.call import Call, current_call
+from cashier_common.rpc.record import require_place
 from cashier_crypto.domain.account import ProcessorAccount
 from cashier_crypto.domain.outcome import Outcome, Verdict
 from cashier_crypto.domain.transfer import outcome_of
 from cashier_crypto.flows.authorize import Authorize
 from cashier_crypto.flows.look_up import LookUp
 from cashier_crypto.flows.ports import Origin
-from cashier_crypto.flows.stream_outcomes import Record, stream_outcomes
+from cashier_crypto.flows.stream_outcomes import stream_outcomes
 from cashier_crypto.rpc import codec
 
 
@@ -69,10 +70,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     async def StreamOutcomes(
         self, request: gateway_service_pb2.StreamOutcomesRequest, context: Any
     ) -> AsyncIterator[gateway_service_pb2.OutcomeEvent]:
-        if not 0 <= request.shard < SHARD_COUNT:
-            raise FieldInvalid("shard", str(request.shard), f"from 0 to {SHARD_COUNT - 1}")
-        if request.after_position < 0:
-            raise FieldInvalid("after_position", str(request.after_position), "0 or a position")
+        require_place(request)
         late = stream_outcomes(self.record, shard=request.shard, after=request.after_position)
         async for outcome in late:
             yield codec.late_to_proto(outcome)

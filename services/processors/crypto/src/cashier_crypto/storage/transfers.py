@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from cashier_common.db.audit import STEP, step_params
+from cashier_common.db.audit import LATE_PREFIX, STEP, step_params
 from cashier_common.db.engine import Database
 from cashier_common.db.statement import compiled
 from cashier_common.db.transaction import UnitOfWork
@@ -29,7 +29,7 @@ from cashier_crypto.domain.errors import MovedOn, OperationKnown, PoolEmpty
 from cashier_crypto.domain.lifecycle import State
 from cashier_crypto.domain.sighting import Sighting
 from cashier_crypto.domain.transfer import Transfer
-from cashier_crypto.flows.ports import ANSWER, Known, Origin
+from cashier_crypto.flows.ports import ANSWER, LATE_SOURCES, Known, Origin
 from cashier_crypto.storage.rows import (
     bound,
     moving_columns,
@@ -290,7 +290,7 @@ def _step(
         subject=transfer.name,
         version=transfer.version,
         actor=origin.actor,
-        action=action,
+        action=f"{LATE_PREFIX if source in LATE_SOURCES else ''}{action}",
         before_state=before,
         after_state=transfer.state.value,
         payload=step_payload(transfer, source, evidence),
