@@ -76,7 +76,7 @@ def test_money_is_captured_at_most_once_and_only_by_a_success(events):
     successes = [o for o in last.operations if o.state is OperationState.SUCCEEDED]
 
     assert len(successes) <= 1
-    assert sum(o.amount.minor for o in successes) == last.captured_minor
+    assert sum(o.amount.minor for o in successes) == last.amounts.captured
     assert (PaymentState.SUCCEEDED is last.state) == bool(successes)
 
 

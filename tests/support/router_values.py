@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cashier_common.money import Money
+from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
-from cashier_router.domain.payment import CaptureMethod, CreatePayment, Payment, Terms
+from cashier_router.domain.payment import CaptureMethod, Payment, Terms
 from cashier_router.domain.progress import Assessment, RiskDecision, begin
 from cashier_router.domain.routing import Account, Candidate, Decision
 
@@ -43,7 +44,7 @@ def an_account(account_id: str = "sandbox-us", **changes) -> Account:
         merchants=frozenset(), methods=frozenset({Method.CARD}), assets=frozenset({"USD"}),
         countries=frozenset(), merchant_category_codes=frozenset(), card_brands=frozenset(),
         limits={}, fee_version="f1", fee_bps=290, fee_fixed={"USD": 30}, manual_capture=True,
-        vault_tokens=False, strict_controls=False,
+        payout=True, vault_tokens=False, strict_controls=False,
     )  # fmt: skip
     return replace(account, **changes)
 
@@ -59,7 +60,7 @@ def an_assessment(decision: RiskDecision = RiskDecision.FRICTIONLESS) -> Assessm
     return Assessment("assessments/asm_1", decision, "AMOUNT_HIGH", "the amount is high", False)
 
 
-def a_payment(*accounts: str) -> Payment:
+def a_payment(*accounts: str, **changes) -> Payment:
     """A payment that was just promised to the first of these accounts."""
     plan = a_plan(*(accounts or ("sandbox-us",)))
-    return begin(a_command(), an_assessment(), plan, actor_trace="", at=AT)[0]
+    return begin(a_command(**changes), an_assessment(), plan, actor_trace="", at=AT)[0]

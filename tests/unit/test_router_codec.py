@@ -4,7 +4,7 @@ import pytest
 
 from cashier.common.v1 import instrument_pb2
 from cashier.payments.v1 import payment_pb2, payment_service_pb2
-from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired, NotServed
+from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
 from cashier_router.rpc.command_codec import AMOUNT_MAX_MINOR, to_command
 
 KEY = "key-0000-0000-0001"
@@ -114,9 +114,17 @@ def test_a_card_without_a_token_is_refused():
         to_command(request, KEY)
 
 
-def test_manual_capture_is_refused_instead_of_being_taken_for_automatic():
+def test_a_capture_method_that_we_do_not_know_is_refused():
     request = a_request()
+    request.capture_method = 9
+
+    with pytest.raises(FieldInvalid):
+        to_command(request, KEY)
+
+
+def test_manual_capture_is_another_wish_than_automatic():
+    request = a_request()
+    automatic = to_command(request, KEY)
     request.capture_method = payment_pb2.CAPTURE_METHOD_MANUAL
 
-    with pytest.raises(NotServed):
-        to_command(request, KEY)
+    assert automatic.fingerprint != to_command(request, KEY).fingerprint

@@ -30,13 +30,13 @@ class Paper:
 )
 async def test_the_next_rail_opens_while_the_customer_may_wait(age_s, patience_s, rails):
     clock = FixedClock(AT + timedelta(seconds=age_s))
-    world = World(store=Paper(), risk=None, rails=None, clock=clock, failpoint=None)
+    world = World(store=Paper(), risk=None, rails=None, clock=clock, failpoint=None, questions=None)
     payment = a_payment("a", "b")
 
-    after = await record(
+    recorded = await record(
         payment, payment.operation(1), Outcome(OperationEvent.DECLINE_SOFT), Actor("test", ""),
         world, caller_ends_s=patience_s,
     )  # fmt: skip
 
-    assert after is not None
-    assert rails == len(after.operations)
+    assert recorded is not None
+    assert rails == len(recorded[0].operations)

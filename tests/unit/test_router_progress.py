@@ -45,7 +45,7 @@ def test_a_promised_payment_is_processing_and_a_captured_one_succeeded():
 
     assert PaymentState.PROCESSING is promised.state
     assert PaymentState.SUCCEEDED is done.state
-    assert (10_000, 10_000) == (done.authorized_minor, done.captured_minor)
+    assert (10_000, 10_000) == (done.amounts.authorized, done.amounts.captured)
 
 
 @pytest.mark.parametrize("event", [E.DECLINE_SOFT, E.FAIL_UNSENT])
@@ -108,7 +108,7 @@ def test_a_success_about_something_else_is_a_conflict_and_never_a_success(facts)
     assert S.CONFLICTED is moved.operations[0].state
     assert PaymentState.PROCESSING is moved.state
     assert moved.in_doubt
-    assert 0 == moved.captured_minor
+    assert 0 == moved.amounts.captured
 
 
 def test_a_success_cannot_be_taken_back_by_a_later_answer():

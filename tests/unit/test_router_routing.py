@@ -12,7 +12,7 @@ def a_question(**changes):
     facts = {
         "merchant": "acme-games", "amount": Money(10_000, "USD"), "instrument": an_instrument(),
         "customer_country": "US", "merchant_category_code": "", "manual_capture": False,
-        "strict_only": False,
+        "payout": False, "strict_only": False,
     }  # fmt: skip
     return Question(**{**facts, **changes})
 

@@ -17,6 +17,7 @@ from cashier_common.tasks import TaskGroup
 from cashier_common.worker import Worker
 from cashier_router.clients.rails import REFRESH_S, RailClients
 from cashier_router.clients.risk import RiskClient
+from cashier_router.domain.questions import QuestionPlan, Schedule
 from cashier_router.flows.ports import World
 from cashier_router.rpc.admin_servicer import PaymentAdminServicer
 from cashier_router.rpc.payment_servicer import PaymentServicer
@@ -40,13 +41,13 @@ async def build(settings: RouterSettings, role: Role) -> App:
     targets = {"risk": settings.need("risk_target"), **settings.rail_targets}
     channels = {name: connect(target, settings) for name, target in targets.items()}
     rails = RailClients({name: channels[name] for name in settings.rail_targets})
-    schedule_s = settings.doubt_schedule
-    store = PaymentStore(database, first_ask_s=schedule_s[0])
+    questions = QuestionPlan(doubt=Schedule(settings.doubt_schedule))
+    store = PaymentStore(database, questions)
     world = World(
         store=store, risk=RiskClient(channels["risk"]), rails=rails, clock=SystemClock(),
-        failpoint=failpoints.hit,
+        failpoint=failpoints.hit, questions=questions,
     )  # fmt: skip
-    tasks = TaskGroup()
+    tasks, pages = TaskGroup(), pager(settings, DOMAIN)
     listening = asyncio.create_task(_listen(rails))
 
     async def ready() -> bool:
@@ -66,19 +67,19 @@ async def build(settings: RouterSettings, role: Role) -> App:
         services=(
             (
                 payment_service_pb2_grpc.add_PaymentServiceServicer_to_server,
-                PaymentServicer(world, pager(settings, DOMAIN), tasks),
+                PaymentServicer(world, pages, tasks),
                 "cashier.payments.v1.PaymentService",
             ),
             (
                 payment_admin_service_pb2_grpc.add_PaymentAdminServiceServicer_to_server,
-                PaymentAdminServicer(StepRecord(database), SHARD_COUNT),
+                PaymentAdminServicer(StepRecord(database), SHARD_COUNT, world, pages, tasks),
                 "cashier.payments.v1.PaymentAdminService",
             ),
         ),
         workers=(
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
             Worker("progress", Progress(world).step, PROGRESS_PERIOD_S),
-            Worker("janitor", Janitor(world, schedule_s).step, JANITOR_PERIOD_S),
+            Worker("janitor", Janitor(world).step, JANITOR_PERIOD_S),
             *(
                 Worker(
                     f"outcomes-{rail}-{shard}",

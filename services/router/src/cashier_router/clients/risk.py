@@ -8,7 +8,8 @@ from cashier.risk.v1 import assessment_pb2, risk_service_pb2, risk_service_pb2_g
 from cashier_common.errors import IdempotencyKeyReused, PeerUnavailable, Refusal
 from cashier_common.rpc.client import idempotency_key
 from cashier_common.rpc.status import refusal_reason
-from cashier_router.domain.payment import CreatePayment
+from cashier_router.domain.commands import CreatePayment
+from cashier_router.domain.payment import Direction
 from cashier_router.domain.progress import Assessment, RiskDecision
 
 _DECISIONS = {
@@ -17,6 +18,7 @@ _DECISIONS = {
     assessment_pb2.Assessment.DECISION_REVIEW: RiskDecision.REVIEW,
     assessment_pb2.Assessment.DECISION_DECLINE: RiskDecision.DECLINE,
 }
+_ASKED = (payment_service_pb2.CreatePaymentRequest, payment_service_pb2.CreatePayoutRequest)
 _REUSED = frozenset({"OPERATION_REUSED", "IDEMPOTENCY_KEY_REUSED"})
 
 
@@ -30,7 +32,7 @@ class RiskClient:
         self, command: CreatePayment, personal: object, *, timeout_s: float
     ) -> Assessment:
         """Risk's decision. `personal` is the request itself: only risk sees the customer's data."""
-        if not isinstance(personal, payment_service_pb2.CreatePaymentRequest):
+        if not isinstance(personal, _ASKED):
             raise TypeError(f"risk needs the request, got {type(personal).__name__}")
         request = assess_request(command, personal)
         try:
@@ -50,7 +52,8 @@ class RiskClient:
 
 
 def assess_request(
-    command: CreatePayment, asked: payment_service_pb2.CreatePaymentRequest
+    command: CreatePayment,
+    asked: payment_service_pb2.CreatePaymentRequest | payment_service_pb2.CreatePayoutRequest,
 ) -> risk_service_pb2.AssessRequest:
     """What risk is told: all but the tokens, which only rails may see."""
     instrument = instrument_pb2.Instrument()
@@ -59,11 +62,15 @@ def assess_request(
     return risk_service_pb2.AssessRequest(
         merchant=command.merchant,
         payment=command.payment,
-        direction=risk_service_pb2.DIRECTION_PAYMENT,
+        direction=risk_service_pb2.DIRECTION_PAYOUT
+        if command.direction is Direction.PAYOUT
+        else risk_service_pb2.DIRECTION_PAYMENT,
         amount=asked.amount,
         instrument=instrument,
         customer=asked.customer if asked.HasField("customer") else customer_pb2.Customer(),
-        device=asked.device if asked.HasField("device") else None,
+        device=asked.device
+        if isinstance(asked, payment_service_pb2.CreatePaymentRequest) and asked.HasField("device")
+        else None,
         jurisdiction=asked.jurisdiction,
         merchant_reference=asked.merchant_reference,
     )

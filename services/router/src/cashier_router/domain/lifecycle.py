@@ -4,10 +4,22 @@ The table is money-safety.md, section 2, line by line.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from cashier_common.statetable import StateTable
+
+
+class OperationKind(StrEnum):
+    """What an operation does."""
+
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+    PAYOUT = "payout"
+    REVERSAL = "reversal"
 
 
 class OperationState(StrEnum):
@@ -43,6 +55,7 @@ class OperationEvent(StrEnum):
     EXPIRE = "expire"
     ESCALATE = "escalate"
     CONTRADICT = "contradict"
+    TAKE_BACK = "take_back"
 
 
 class PaymentState(StrEnum):
@@ -64,6 +77,10 @@ OPERATION = StateTable(
     initial=S.CREATED,
     transitions={
         (S.CREATED, E.SUBMIT): S.SUBMITTING,
+        # A reversal begins where somebody else already acted: a rail took money back by itself,
+        # or something happened that no rail can undo for us.
+        (S.CREATED, E.TAKE_BACK): S.SUCCEEDED,
+        (S.CREATED, E.ESCALATE): S.MANUAL_REVIEW,
         (S.SUBMITTING, E.SUCCEED): S.SUCCEEDED,
         (S.SUBMITTING, E.DECLINE_HARD): S.DECLINED_HARD,
         (S.SUBMITTING, E.DECLINE_SOFT): S.DECLINED_SOFT,
@@ -112,6 +129,14 @@ DOUBTFUL = frozenset({S.IN_DOUBT, S.MANUAL_REVIEW, S.CONFLICTED})
 OPENS_NEXT_RAIL = frozenset({S.NOT_SENT, S.DECLINED_SOFT, S.NOT_FOUND})
 
 
+# Operations that carry the payment itself; the others act on what these have done.
+PRIMARY = frozenset({OperationKind.AUTHORIZE, OperationKind.PAYOUT})
+# What takes money; a cancellation that was asked for undoes the success of one of these.
+TAKES = PRIMARY | {OperationKind.CAPTURE}
+# No rail did it: what is found there afterwards has to be given back.
+CLOSED = frozenset({S.DECLINED_HARD, S.DECLINED_SOFT, S.NOT_SENT, S.NOT_FOUND, S.EXPIRED})
+
+
 class OperationFacts(Protocol):
     """What the payment's state depends on."""
 
@@ -119,22 +144,67 @@ class OperationFacts(Protocol):
     def state(self) -> OperationState:
         """Where the operation stands."""
 
+    @property
+    def kind(self) -> OperationKind:
+        """What it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What a payment's operations add up to, in minor units of its asset."""
+
+    authorized: int = 0
+    captured: int = 0
+    capture_reserved: int = 0
+    refunded: int = 0
+    refund_reserved: int = 0
+    disputed: int = 0
+    voided: int = 0
+
+    @property
+    def capturable(self) -> int:
+        """What may still be captured or released."""
+        return self.authorized - self.captured - self.capture_reserved - self.voided
+
+    @property
+    def refundable(self) -> int:
+        """What may still be given back."""
+        return self.captured - self.refunded - self.refund_reserved - self.disputed
+
 
 def payment_state(
-    operations: Sequence[OperationFacts], *, captured: int, authorized: int, first: PaymentState
+    operations: Sequence[OperationFacts],
+    *,
+    amounts: Amounts,
+    first: PaymentState,
+    cancel_requested: bool,
 ) -> PaymentState:
-    """The payment's state from its operations and amounts; `first` is what risk left it in."""
+    """The payment's state from its operations; `first` is what risk left it in."""
     if not operations:
-        return first
-    states = [operation.state for operation in operations]
-    if any(state in UNRESOLVED for state in states):
+        return PaymentState.CANCELED if cancel_requested else first
+    if any(_holds_up(operation) for operation in operations):
         return PaymentState.PROCESSING
-    if S.ACTION_REQUIRED in states:
+    tries = [operation.state for operation in operations if operation.kind in PRIMARY]
+    if S.ACTION_REQUIRED in tries:
         return PaymentState.ACTION_REQUIRED
-    if captured > 0:
-        return PaymentState.SUCCEEDED
-    if authorized > 0:
+    if amounts.captured > 0:
+        given_back = cancel_requested and amounts.refunded == amounts.captured
+        return PaymentState.CANCELED if given_back else PaymentState.SUCCEEDED
+    if amounts.authorized > amounts.voided:
         return PaymentState.AUTHORIZED
-    if states[-1] is S.EXPIRED:
+    if amounts.authorized > 0 or cancel_requested or tries[-1] is S.EXPIRED:
         return PaymentState.CANCELED
     return PaymentState.FAILED
+
+
+def _holds_up(operation: OperationFacts) -> bool:
+    """Whether the payment is under way because of this operation.
+
+    A refund that the rail accepted leaves the payment what it is: money was taken. A reversal
+    never moves the state: it may follow a payment whose reference the merchant has used again.
+    """
+    if operation.kind is OperationKind.REVERSAL:
+        return False
+    if operation.kind is OperationKind.REFUND and operation.state is S.PENDING:
+        return False
+    return operation.state in UNRESOLVED

@@ -1,21 +1,25 @@
 """A payment and its operations, as values."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-
-import orjson
+from typing import Any
 
 from cashier_common import ids
 from cashier_common.money import Money
 from cashier_router.domain.instrument import Instrument
-from cashier_router.domain.lifecycle import DOUBTFUL, OperationState, PaymentState
+from cashier_router.domain.lifecycle import (
+    CLOSED,
+    DOUBTFUL,
+    PRIMARY,
+    Amounts,
+    OperationKind,
+    OperationState,
+    PaymentState,
+)
 from cashier_router.domain.routing import Decision
-
-# Version of the fingerprint's recipe: a change of the recipe must not turn a replay into a refusal.
-FINGERPRINT_VERSION = b"create-payment/1\0"
-
 
 _MOVING = frozenset({PaymentState.PROCESSING, PaymentState.ACTION_REQUIRED, PaymentState.IN_REVIEW})
 
@@ -32,17 +36,6 @@ class Direction(StrEnum):
 
     PAYMENT = "payment"
     PAYOUT = "payout"
-
-
-class OperationKind(StrEnum):
-    """What an operation does."""
-
-    AUTHORIZE = "authorize"
-    CAPTURE = "capture"
-    VOID = "void"
-    REFUND = "refund"
-    PAYOUT = "payout"
-    REVERSAL = "reversal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +58,6 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class CreatePayment:
-    """The command: what a merchant asks for under one idempotency key.
-
-    `payment` is the name of the payment that it makes, and no other; `fingerprint` is the SHA-256
-    over every field that means something, amount and asset included.
-    """
-
-    merchant: str
-    key: str
-    merchant_reference: str
-    amount: Money
-    capture_method: CaptureMethod
-    terms: Terms
-    payment: str = field(init=False)
-    fingerprint: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        text = orjson.dumps(
-            (self.merchant_reference, self.amount, self.capture_method, self.terms),
-            option=orjson.OPT_SORT_KEYS,
-        )
-        digest = hashlib.sha256(FINGERPRINT_VERSION + text).digest()
-        object.__setattr__(self, "payment", ids.payment_name(self.merchant, self.key))
-        object.__setattr__(self, "fingerprint", digest)
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a payment did not go through."""
 
@@ -111,8 +77,43 @@ class SettlementTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """A customer's bank takes captured money back, or asks about it; amounts in minor units.
+
+    `stage` and `state` are the names of the contract's enums in lower case.
+    """
+
+    processor_reference: str
+    account: str
+    target: int  # number of the operation that took the money
+    stage: str
+    state: str
+    minor: int
+    funds_withdrawn: bool
+    reason_code: str
+    arn: str
+    evidence_due_time: datetime | None
+    liability_shifted: bool
+    create_time: datetime
+    update_time: datetime
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Dispute":
+        """The dispute that JSON facts of its fields tell, times in RFC 3339."""
+        times = {
+            name: datetime.fromisoformat(facts[name]) if facts[name] else None
+            for name in ("evidence_due_time", "create_time", "update_time")
+        }
+        return cls(**{**facts, **times})
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One try on one rail."""
+    """One try on one rail.
+
+    `target` is the number of the operation that it acts on; `release_minor` is what a final
+    capture lets go beside what it takes. `lease_epoch` is the fencing token of whoever sends it.
+    """
 
     number: int
     kind: OperationKind
@@ -127,7 +128,12 @@ class Operation:
     decline_meaning: str = ""
     next_action: bytes | None = None  # serialized by the codec; the domain only carries it
     settlement: SettlementTerms | None = None
-    asks: int = 0  # how often the janitor asked about it
+    asks: int = 0  # how often the janitor asked about it in this state
+    target: int | None = None
+    final: bool = False
+    release_minor: int = 0
+    reason: str = ""
+    lease_epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,34 +153,47 @@ class Payment:
     decision: Decision | None
     failure: Failure | None
     operations: tuple[Operation, ...]
-    authorized_minor: int
-    captured_minor: int
-    refunded_minor: int
-    disputed_minor: int
-    voided_minor: int
+    amounts: Amounts
     version: int
-    lease_epoch: int
     traceparent: str
     create_time: datetime
     update_time: datetime
+    cancel_requested: bool = False
+    origin_payment: str = ""
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def in_doubt(self) -> bool:
-        """Whether an outcome is unknown."""
-        return any(operation.state in DOUBTFUL for operation in self.operations)
+        """Whether an outcome is unknown, or money lies where it should not and nobody moves it."""
+        return any(operation_needs_evidence(operation) for operation in self.operations)
 
     @property
-    def submitting(self) -> Operation | None:
-        """The operation that is promised and has no answer yet."""
-        for operation in reversed(self.operations):
-            if operation.state is OperationState.SUBMITTING:
+    def submitting(self) -> tuple[Operation, ...]:
+        """The operations that are promised and have no answer yet."""
+        return tuple(o for o in self.operations if o.state is OperationState.SUBMITTING)
+
+    @property
+    def primary(self) -> tuple[Operation, ...]:
+        """The tries of the payment itself, oldest first."""
+        return tuple(o for o in self.operations if o.kind in PRIMARY)
+
+    @property
+    def carrier(self) -> Operation | None:
+        """The try that succeeded: what captures, voids and refunds act on."""
+        for operation in self.operations:
+            if operation.kind in PRIMARY and operation.state is OperationState.SUCCEEDED:
                 return operation
         return None
 
     @property
+    def captures_at_once(self) -> bool:
+        """Whether the money is taken with the authorization."""
+        return self.capture_method is CaptureMethod.AUTOMATIC
+
+    @property
     def rests(self) -> bool:
         """Whether a caller has nothing to wait for: no request is on its way."""
-        return self.submitting is None
+        return not self.submitting
 
     @property
     def is_final(self) -> bool:
@@ -190,6 +209,10 @@ class Payment:
         """The operation with this number, from 1."""
         return self.operations[number - 1]
 
+    def has(self, number: int) -> bool:
+        """Whether there is an operation with this number."""
+        return 0 < number <= len(self.operations)
+
     def with_operation(self, changed: Operation) -> "Payment":
         """The payment with one operation replaced."""
         operations = list(self.operations)
@@ -199,3 +222,10 @@ class Payment:
     def operation_name(self, number: int) -> str:
         """`payments/…/operations/{n}`."""
         return ids.operation_name(self.name, number)
+
+
+def operation_needs_evidence(operation: Operation) -> bool:
+    """Whether nobody knows what became of it, or a giving back did not come about."""
+    if operation.kind is OperationKind.REVERSAL and operation.state in CLOSED:
+        return True
+    return operation.state in DOUBTFUL

@@ -5,24 +5,21 @@ from datetime import datetime
 from enum import StrEnum
 
 from cashier_common.money import Money
+from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.lifecycle import (
     OPENS_NEXT_RAIL,
     OPERATION,
+    PRIMARY,
+    TAKES,
+    Amounts,
     OperationEvent,
+    OperationKind,
     OperationState,
     PaymentState,
-    payment_state,
 )
-from cashier_router.domain.payment import (
-    CaptureMethod,
-    CreatePayment,
-    Direction,
-    Failure,
-    Operation,
-    OperationKind,
-    Payment,
-    SettlementTerms,
-)
+from cashier_router.domain.opening import Step, attempt, judged
+from cashier_router.domain.payment import Failure, Operation, Payment, SettlementTerms
+from cashier_router.domain.release import release
 from cashier_router.domain.routing import Candidate, Decision
 
 # A payment is tried at so many accounts at the most: more tries look like card testing to issuers.
@@ -64,16 +61,6 @@ class Outcome:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change of a payment, for the append-only record."""
-
-    action: str
-    before: str
-    operation: int | None  # number of the operation that it is about
-    detail: str = ""
-
-
 def begin(
     command: CreatePayment,
     assessment: Assessment,
@@ -84,8 +71,8 @@ def begin(
 ) -> tuple[Payment, Step]:
     """A new payment after risk spoke: rejected, in review, without an account, or sending."""
     failure: Failure | None = None
-    operations: tuple[Operation, ...] = ()
     first = PaymentState.FAILED
+    chosen: Candidate | None = None
     if assessment.decision is RiskDecision.DECLINE:
         first = PaymentState.REJECTED
         failure = Failure("RISK_DECLINED", assessment.reason, assessment.detail, False)  # noqa: FBT003
@@ -100,19 +87,21 @@ def begin(
             False,  # noqa: FBT003
         )
     else:
-        operations = (_operation(1, decision.plan[0], command.amount, at),)
-    state = payment_state(operations, captured=0, authorized=0, first=first)
+        chosen = decision.plan[0]
     payment = Payment(
         name=command.payment, merchant=command.merchant,
-        merchant_reference=command.merchant_reference, direction=Direction.PAYMENT,
+        merchant_reference=command.merchant_reference, direction=command.direction,
         amount=command.amount, capture_method=command.capture_method, terms=command.terms,
-        state=state, first_state=first, assessment=assessment.name, decision=decision,
-        failure=failure, operations=operations, authorized_minor=0, captured_minor=0,
-        refunded_minor=0, disputed_minor=0, voided_minor=0, version=1, lease_epoch=1,
+        state=first, first_state=first, assessment=assessment.name, decision=decision,
+        failure=failure, operations=(), amounts=Amounts(), version=0,
         traceparent=actor_trace, create_time=at, update_time=at,
+        origin_payment=command.origin_payment,
     )  # fmt: skip
-    action = "SUBMIT" if operations else state.name
-    return payment, Step(action, "", 1 if operations else None, assessment.detail)
+    if chosen is not None:
+        payment = replace(payment, operations=(attempt(payment, chosen.rail, chosen.account, at),))
+    payment = judged(payment, None, at)
+    action = "SUBMIT" if chosen else payment.state.name
+    return payment, Step(action, "", 1 if chosen else None, assessment.detail)
 
 
 def answer(
@@ -124,57 +113,63 @@ def answer(
     """
     operation = payment.operation(number)
     event = _contradiction(operation, outcome) or outcome.event
+    changed = _answered(operation, event, outcome, at)
+    step = Step(event.name, operation.state.name, number, outcome.detail)
+    moved = payment.with_operation(changed)
+    if changed.kind is OperationKind.VOID and changed.state is OperationState.SUCCEEDED:
+        moved = _closed(moved, changed, at)
+    if may_go_on and changed.kind in PRIMARY and changed.state in OPENS_NEXT_RAIL:
+        following = next_candidate(moved)
+        if following is not None:
+            added = attempt(moved, following.rail, following.account, at)
+            moved = replace(moved, operations=(*moved.operations, added))
+    after = judged(moved, changed, at)
+    if moved.cancel_requested and event is OperationEvent.SUCCEED and changed.kind in TAKES:
+        released = release(after, at)
+        if released is not None:
+            open_too = replace(moved, operations=(*moved.operations, released))
+            after = judged(open_too, changed, at)
+    return after, step
+
+
+def next_candidate(payment: Payment) -> Candidate | None:
+    """The next account of the plan that was not tried, within the budget of attempts."""
+    tries = payment.primary
+    if payment.decision is None or payment.cancel_requested or len(tries) >= ATTEMPTS_MAX:
+        return None
+    tried = {operation.account for operation in tries}
+    return next((c for c in payment.decision.plan if c.account not in tried), None)
+
+
+def _answered(
+    operation: Operation, event: OperationEvent, outcome: Outcome, at: datetime
+) -> Operation:
     state = OPERATION.next(operation.state, event)
-    changed = replace(
-        operation, state=state, update_time=at,
+    return replace(
+        operation, state=state, update_time=at, asks=0,
         processor_reference=outcome.processor_reference or operation.processor_reference,
         processor_code=outcome.processor_code or operation.processor_code,
         decline_meaning=outcome.decline_meaning or operation.decline_meaning,
         next_action=outcome.next_action if state is OperationState.ACTION_REQUIRED else None,
         settlement=outcome.settlement or operation.settlement,
     )  # fmt: skip
-    step = Step(event.name, operation.state.name, number, outcome.detail)
-    moved = _with_amounts(payment.with_operation(changed), changed)
-    following = next_candidate(moved) if may_go_on and state in OPENS_NEXT_RAIL else None
-    if following is not None:
-        added = _operation(len(moved.operations) + 1, following, payment.amount, at)
-        moved = replace(moved, operations=(*moved.operations, added))
-    return _judged(moved, changed, at), step
 
 
-def next_candidate(payment: Payment) -> Candidate | None:
-    """The next account of the plan that was not tried, within the budget of attempts."""
-    if payment.decision is None or len(payment.operations) >= ATTEMPTS_MAX:
-        return None
-    tried = {operation.account for operation in payment.operations}
-    return next((c for c in payment.decision.plan if c.account not in tried), None)
-
-
-def _judged(payment: Payment, changed: Operation, at: datetime) -> Payment:
-    state = payment_state(
-        payment.operations, captured=payment.captured_minor,
-        authorized=payment.authorized_minor, first=payment.first_state,
-    )  # fmt: skip
-    failure = payment.failure
-    if state is PaymentState.FAILED:
-        failure = Failure(
-            meaning=changed.decline_meaning or changed.state.name,
-            processor_code=changed.processor_code,
-            message=f"{changed.account} answered {changed.state.value.replace('_', ' ')}",
-            retryable_by_customer=changed.state is not OperationState.DECLINED_HARD,
-        )
-    elif state is PaymentState.SUCCEEDED:
-        failure = None
-    return replace(
-        payment, state=state, failure=failure, version=payment.version + 1, update_time=at
-    )
-
-
-def _with_amounts(payment: Payment, changed: Operation) -> Payment:
-    if changed.kind is not OperationKind.AUTHORIZE or changed.state is not OperationState.SUCCEEDED:
+def _closed(payment: Payment, void: Operation, at: datetime) -> Payment:
+    """What a void did to a try that had not ended: closed, or to be asked about again."""
+    if void.target is None:
         return payment
-    captured = changed.amount.minor if payment.capture_method is CaptureMethod.AUTOMATIC else 0
-    return replace(payment, authorized_minor=changed.amount.minor, captured_minor=captured)
+    target = payment.operation(void.target)
+    event = {
+        OperationState.ACTION_REQUIRED: OperationEvent.EXPIRE,
+        OperationState.PENDING: OperationEvent.LOSE_TRACK,
+    }.get(target.state)
+    if event is None:
+        return payment
+    state = OPERATION.next(target.state, event)
+    return payment.with_operation(
+        replace(target, state=state, next_action=None, asks=0, update_time=at)
+    )
 
 
 def _contradiction(operation: Operation, outcome: Outcome) -> OperationEvent | None:
@@ -184,12 +179,3 @@ def _contradiction(operation: Operation, outcome: Outcome) -> OperationEvent | N
     other_amount = outcome.amount is not None and outcome.amount != operation.amount
     other_account = bool(outcome.account) and outcome.account != operation.account
     return OperationEvent.CONTRADICT if other_amount or other_account else None
-
-
-def _operation(number: int, candidate: Candidate, amount: Money, at: datetime) -> Operation:
-    return Operation(
-        number=number, kind=OperationKind.AUTHORIZE,
-        state=OPERATION.next(OPERATION.initial, OperationEvent.SUBMIT),
-        rail=candidate.rail, account=candidate.account, amount=amount,
-        create_time=at, update_time=at,
-    )  # fmt: skip

@@ -30,6 +30,7 @@ class Account:
     fee_bps: int
     fee_fixed: dict[str, int]
     manual_capture: bool
+    payout: bool
     vault_tokens: bool
     strict_controls: bool
 
@@ -50,6 +51,7 @@ class Question:
     customer_country: str
     merchant_category_code: str
     manual_capture: bool
+    payout: bool
     strict_only: bool
 
 
@@ -140,6 +142,7 @@ def _rules(question: Question, account: Account) -> Iterator[tuple[bool, str, st
         question.manual_capture and not account.manual_capture,
         "MANUAL_CAPTURE", "the account cannot authorize without capture",
     )  # fmt: skip
+    yield question.payout and not account.payout, "PAYOUT", "the account does not pay out"
     yield (
         question.strict_only and not account.strict_controls,
         "STRICT_CONTROLS", "risk asked for an account with stricter controls",

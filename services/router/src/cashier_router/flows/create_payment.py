@@ -1,22 +1,15 @@
-"""CreatePayment: screen, route, promise once, send, and answer the payment as it stands."""
+"""CreatePayment and CreatePayout: screen, route, promise once, send, answer the payment."""
 
-import asyncio
-from dataclasses import dataclass
-
-from cashier_common.errors import (
-    DeadlineExceeded,
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    RaceLost,
-    Refusal,
-)
+from cashier_common.errors import DeadlineExceeded, IdempotencyInFlight, RaceLost, Refusal
+from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.instrument import Method
-from cashier_router.domain.payment import CaptureMethod, CreatePayment, Payment
+from cashier_router.domain.payment import CaptureMethod, Direction, Payment
 from cashier_router.domain.progress import Assessment, RiskDecision, begin
+from cashier_router.domain.refusals import OriginRefused
 from cashier_router.domain.routing import Decision, Question, decide
+from cashier_router.flows.join import Done, join
 from cashier_router.flows.ports import (
     Actor,
-    Claimed,
     KeyTakenError,
     MerchantReferenceTakenError,
     PaymentNameTakenError,
@@ -27,21 +20,11 @@ from cashier_router.flows.submit_operation import drive, lease_s
 
 # Risk answers in milliseconds; a caller with less time left than this is not kept waiting for it.
 ASSESS_MAX_S = 5.0
-# A duplicate looks again after this, doubling up to the longest pause.
-JOIN_PAUSE_FIRST_S, JOIN_PAUSE_MAX_S = 0.02, 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """The payment as it stands, and whether an earlier call made it."""
-
-    payment: Payment
-    replayed: bool
 
 
 async def create_payment(
     command: CreatePayment, personal: object, actor: Actor, world: World, *, caller_ends_s: float
-) -> Created:
+) -> Done:
     """Write down the payer's wish exactly once, then act on it.
 
     `caller_ends_s` is when the caller stops waiting, on `world.clock.monotonic()`. Crashing before
@@ -59,24 +42,9 @@ async def create_payment(
             raise
         return await join(command, world, caller_ends_s=caller_ends_s)
     await world.failpoint("router.after_promise")
-    return Created(await drive(payment, actor, world, caller_ends_s=caller_ends_s), replayed=False)
-
-
-async def join(command: CreatePayment, world: World, *, caller_ends_s: float) -> Created:
-    """Wait until the payment that an earlier call made rests, or the caller's time is up."""
-    claimed = await world.store.find_key(command.merchant, command.key)
-    if claimed is None:
-        raise IdempotencyInFlight
-    _require_same(command, claimed)
-    pause_s = JOIN_PAUSE_FIRST_S
-    while True:
-        payment = await world.store.payment(command.merchant, claimed.payment)
-        if payment is None:
-            raise IdempotencyInFlight
-        if payment.rests or world.clock.monotonic() + pause_s >= caller_ends_s:
-            return Created(payment, replayed=True)
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, JOIN_PAUSE_MAX_S)
+    if payment.operations:
+        payment = await drive(payment, 1, actor, world, caller_ends_s=caller_ends_s)
+    return Done(payment, replayed=False)
 
 
 async def _promise(
@@ -85,7 +53,9 @@ async def _promise(
     """Claim the key and write everything up to SUBMITTING in one unit of work."""
     left_s = caller_ends_s - world.clock.monotonic()
     if left_s <= 0:
-        raise DeadlineExceeded(method="CreatePayment")
+        raise DeadlineExceeded(method=command.method)
+    if command.origin_payment:
+        await _require_origin(command, world)
     assessment = await world.risk.assess(command, personal, timeout_s=min(left_s, ASSESS_MAX_S))
     decision = None
     if assessment.decision is RiskDecision.FRICTIONLESS:
@@ -96,8 +66,8 @@ async def _promise(
     await world.failpoint("router.before_promise")
     try:
         async with world.store.begin() as book:
-            book.claim(command)
-            book.add(payment, step, actor, lease_s=lease if payment.submitting else 0)
+            book.claim(command, payment.name)
+            book.add(payment, step, actor, lease_s=lease)
     except PaymentNameTakenError:
         raise PaymentExists(payment=payment.name) from None
     except MerchantReferenceTakenError:
@@ -121,11 +91,23 @@ def route(command: CreatePayment, assessment: Assessment, world: World) -> Decis
         or (terms.instrument.issuer_country if card else ""),
         merchant_category_code=terms.merchant_category_code,
         manual_capture=command.capture_method is CaptureMethod.MANUAL,
+        payout=command.direction is Direction.PAYOUT,
         strict_only=assessment.strict_accounts_only,
     )
     return decide(question, world.rails.accounts())
 
 
-def _require_same(command: CreatePayment, claimed: Claimed) -> None:
-    if claimed.fingerprint != command.fingerprint or claimed.payment != command.payment:
-        raise IdempotencyKeyReused(merchant=command.merchant)
+async def _require_origin(command: CreatePayment, world: World) -> None:
+    """A payout that gives a payment back goes to whoever paid, and in what was paid."""
+    origin = await world.store.payment(command.merchant, command.origin_payment)
+    problem = ""
+    if origin is None or origin.direction is not Direction.PAYMENT:
+        problem = "there is no such payment"
+    elif origin.amounts.captured == 0:
+        problem = "nothing was captured"
+    elif origin.amount.asset != command.amount.asset:
+        problem = f"it is in {origin.amount.asset}"
+    elif origin.terms.customer_id != command.terms.customer_id:
+        problem = "it is of another customer"
+    if problem:
+        raise OriginRefused(payment=command.origin_payment, problem=problem)

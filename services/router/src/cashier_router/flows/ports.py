@@ -7,8 +7,12 @@ from datetime import datetime
 from typing import Protocol
 
 from cashier_common.clock import Clock
-from cashier_router.domain.payment import CreatePayment, Operation, Payment
-from cashier_router.domain.progress import Assessment, Outcome, Step
+from cashier_router.domain.afterwards import Later
+from cashier_router.domain.commands import CreatePayment
+from cashier_router.domain.opening import Step
+from cashier_router.domain.payment import Operation, Payment
+from cashier_router.domain.progress import Assessment, Outcome
+from cashier_router.domain.questions import QuestionPlan
 from cashier_router.domain.routing import Account
 
 
@@ -33,18 +37,45 @@ class MerchantReferenceTakenError(Exception):
 
 
 class MovedOnError(Exception):
-    """The payment changed, or the lease is somebody else's: nothing was written."""
+    """The payment or operation changed, or the lease is somebody else's: nothing was written."""
 
 
 class CommitUnknownError(Exception):
     """The connection was lost while committing: the unit happened as a whole or not at all."""
 
 
+class Wish(Protocol):
+    """What an idempotency key is claimed for."""
+
+    @property
+    def merchant(self) -> str:
+        """Merchant."""
+
+    @property
+    def key(self) -> str:
+        """Idempotency key."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+
+    @property
+    def payment(self) -> str:
+        """Payment that it makes or is about."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 over every field that means something."""
+
+
 class Book(Protocol):
     """One unit of work; everything collected happens together or not at all, when it is left."""
 
-    def claim(self, command: CreatePayment) -> None:
-        """Claim the command's idempotency key; KeyTakenError on leaving when it is taken."""
+    def claim(self, wish: Wish, resource: str) -> None:
+        """Claim the wish's idempotency key; KeyTakenError on leaving when it is taken."""
+
+    async def lock(self, merchant: str, name: str) -> Payment | None:
+        """The payment with its operations, held until the unit ends, so that it cannot change."""
 
     def add(self, payment: Payment, step: Step, actor: Actor, *, lease_s: int) -> None:
         """Write a new payment, its operations and its first step."""
@@ -52,7 +83,11 @@ class Book(Protocol):
     def move(
         self, before: Payment, after: Payment, step: Step, actor: Actor, *, lease_s: int
     ) -> None:
-        """Compare-and-set `before` to `after` under the lease, with its step."""
+        """Compare-and-set `before` to `after`, its operations and its step.
+
+        Each changed operation is guarded by its state and its lease epoch. `lease_s` is how long
+        nobody else may send the operations that are promised by this.
+        """
 
     def advance_cursor(self, source: str, shard: int, *, seen: int, position: int) -> None:
         """Move a stream's cursor; MovedOnError on leaving when another replica moved it."""
@@ -60,10 +95,18 @@ class Book(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What an idempotency key was used for."""
+    """What an idempotency key was used for: a payment, or one of its operations."""
 
-    payment: str
+    resource: str
     fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A payment and the number of the operation that a worker took."""
+
+    payment: Payment
+    number: int
 
 
 class Store(Protocol):
@@ -91,16 +134,30 @@ class Store(Protocol):
     ) -> list[Payment]:
         """Payments newest first; `before` is the key of the last one of the page before."""
 
-    async def take_expired_leases(self, limit: int, lease_s: int) -> list[Payment]:
-        """Payments whose owner is gone, each now ours under a new lease epoch."""
+    async def in_doubt(
+        self,
+        merchants: Sequence[str] | None,
+        *,
+        after: tuple[datetime, str, str] | None,
+        count: int,
+    ) -> list[Payment]:
+        """Payments that need evidence, oldest first; of all merchants where None is given.
 
-    async def take_due_doubts(self, limit: int, lease_s: int) -> list[Payment]:
-        """Payments with an operation in doubt that is due to be asked about, each now ours."""
+        `after` is create time, merchant and name of the last one of the page before.
+        """
+
+    async def take_expired_leases(self, limit: int, lease_s: int) -> list[Taken]:
+        """Operations whose sender is gone, each now ours under a new lease epoch."""
+
+    async def take_due_questions(
+        self, limit: int, *, per_account: int, lease_s: int
+    ) -> list[Taken]:
+        """Operations that are due to be asked about, each kept from others for `lease_s`."""
 
     async def plan_question(
         self, payment: Payment, operation: Operation, after_s: int | None
     ) -> None:
-        """Count one question about a doubt and set when the next is due; None ends them."""
+        """Count one question and set when the next is due; None ends them."""
 
     async def cursor(self, source: str, shard: int) -> int:
         """How far a stream was applied."""
@@ -117,16 +174,14 @@ class Risk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LateOutcome:
-    """One late outcome and where it stands in its stream."""
+    """One late word of a rail and where it stands in its stream."""
 
     rail: str
     shard: int
     position: int
     merchant: str
     payment: str
-    number: int
-    outcome: Outcome
-    taken_back: bool  # the rail undid what it had done
+    later: Later
     source: str  # what brought it: webhook, chain, file, look_up
     traceparent: str
 
@@ -137,15 +192,13 @@ class Rails(Protocol):
     def accounts(self) -> Sequence[Account]:
         """The accounts of every rail, as last heard; PeerUnavailable when none was ever heard."""
 
-    async def authorize(
-        self, payment: Payment, operation: Operation, *, timeout_s: float
-    ) -> Outcome:
+    async def send(self, payment: Payment, operation: Operation, *, timeout_s: float) -> Outcome:
         """Send one operation; never raises: what is not recognised is LOSE_TRACK."""
 
     async def look_up(
         self, payment: Payment, operation: Operation, *, close_door: bool, timeout_s: float
     ) -> Outcome | None:
-        """What became of an operation, or None when nothing new was learnt."""
+        """What became of an operation, or None when nobody could say."""
 
     def follow(
         self, rail: str, shard: int, after: int, *, timeout_s: float
@@ -162,3 +215,4 @@ class World:
     rails: Rails
     clock: Clock
     failpoint: Callable[[str], Awaitable[None]]
+    questions: QuestionPlan

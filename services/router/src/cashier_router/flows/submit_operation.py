@@ -1,11 +1,11 @@
-"""Send what is promised, record the answer, and go on to the next rail where the gate allows it."""
+"""Send what is promised, record the answer, and go on with what the answer opened."""
 
 from datetime import timedelta
 
 import structlog
 
-from cashier_common.errors import RaceLost, Refusal
-from cashier_router.domain.lifecycle import OPENS_NEXT_RAIL
+from cashier_common.errors import RaceLost, Refusal, TransitionRefused
+from cashier_router.domain.lifecycle import OPENS_NEXT_RAIL, OperationState
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Outcome, answer
 from cashier_router.flows.ports import Actor, CommitUnknownError, MovedOnError, World
@@ -28,27 +28,31 @@ def call_s(left_s: float) -> float:
 
 
 def lease_s(left_s: float) -> int:
-    """How long nobody else may touch the payment while a call of `call_s(left_s)` runs."""
+    """How long nobody else may send the operation while a call of `call_s(left_s)` runs."""
     return int(call_s(left_s)) + LEASE_MARGIN_S
 
 
-async def drive(payment: Payment, actor: Actor, world: World, *, caller_ends_s: float) -> Payment:
-    """Send every promised operation until the payment rests; answers it as it then stands.
+async def drive(
+    payment: Payment, number: int, actor: Actor, world: World, *, caller_ends_s: float
+) -> Payment:
+    """Send an operation whose lease we hold, and whatever its answer opens; the payment then.
 
     A crash anywhere leaves SUBMITTING under a lease; when that has expired a worker calls this
     again, and the rail answers the same operation as it answered before.
     """
-    while (operation := payment.submitting) is not None:
+    while payment.has(number) and payment.operation(number).state is OperationState.SUBMITTING:
+        operation = payment.operation(number)
         await world.failpoint("router.before_send")
         timeout_s = call_s(caller_ends_s - world.clock.monotonic())
-        outcome = await world.rails.authorize(payment, operation, timeout_s=timeout_s)
+        outcome = await world.rails.send(payment, operation, timeout_s=timeout_s)
         await world.failpoint("router.after_answer")
         recorded = await record(
             payment, operation, outcome, actor, world, caller_ends_s=caller_ends_s
         )
         if recorded is None:
             return await world.store.payment(payment.merchant, payment.name) or payment
-        payment = recorded
+        payment, opened = recorded
+        number = opened or number
     return payment
 
 
@@ -60,28 +64,62 @@ async def record(
     world: World,
     *,
     caller_ends_s: float,
-) -> Payment | None:
-    """Write an outcome in one unit of work; None when somebody else moved it, or nobody knows.
+) -> tuple[Payment, int | None] | None:
+    """Write an outcome; the payment with the number of what it opened. None when it is not ours.
 
-    The next rail is opened in the same unit, and only while a customer may still wait.
+    Nobody else wrote in most cases, so the first try takes no lock. Where the payment has moved on
+    (another of its operations was answered) the second one does.
     """
-    left_s = caller_ends_s - world.clock.monotonic()
-    at = world.clock.now()
-    may_go_on = left_s > 0 and at - payment.create_time < timedelta(seconds=FAILOVER_MAX_S)
-    after, step = answer(payment, operation.number, outcome, at=at, may_go_on=may_go_on)
-    lease = lease_s(left_s) if after.submitting else 0
     try:
-        async with world.store.begin() as book:
-            book.move(payment, after, step, actor, lease_s=lease)
+        try:
+            return await _written(
+                payment, operation, outcome, actor, world, ends_s=caller_ends_s, locked=False
+            )
+        except (MovedOnError, RaceLost):
+            return await _written(
+                payment, operation, outcome, actor, world, ends_s=caller_ends_s, locked=True
+            )
     except (MovedOnError, RaceLost):
-        log.warning("outcome_not_recorded", payment=payment.name, why="the payment moved on")
-        return None
+        log.warning("outcome_not_recorded", payment=payment.name, why="the operation moved on")
+    except TransitionRefused:
+        raise
     except (CommitUnknownError, Refusal) as error:
         # The lease ends by itself; a worker asks the rail again and gets the same answer.
         log.warning("outcome_not_recorded", payment=payment.name, why=str(error))
-        return None
-    if operation.number > 1 or after.operation(operation.number).state in OPENS_NEXT_RAIL:
+    return None
+
+
+async def _written(
+    payment: Payment,
+    operation: Operation,
+    outcome: Outcome,
+    actor: Actor,
+    world: World,
+    *,
+    ends_s: float,
+    locked: bool,
+) -> tuple[Payment, int | None]:
+    left_s = ends_s - world.clock.monotonic()
+    at = world.clock.now()
+    async with world.store.begin() as book:
+        if locked:
+            found = await book.lock(payment.merchant, payment.name)
+            if found is None or not _is_ours(found, operation):
+                raise MovedOnError(payment.name)
+            payment = found
+        may_go_on = left_s > 0 and at - payment.create_time < timedelta(seconds=FAILOVER_MAX_S)
+        after, step = answer(payment, operation.number, outcome, at=at, may_go_on=may_go_on)
+        book.move(payment, after, step, actor, lease_s=lease_s(left_s))
+    state = after.operation(operation.number).state
+    if operation.number > 1 or state in OPENS_NEXT_RAIL:
         log.info(
             "rail_answered", payment=payment.name, operation=operation.number, action=step.action
         )
-    return after
+    opened = after.operations[len(payment.operations) :]
+    return after, opened[0].number if opened else None
+
+
+def _is_ours(payment: Payment, operation: Operation) -> bool:
+    """Whether the operation still stands as we saw it, under the lease that we hold."""
+    found = payment.operation(operation.number)
+    return (found.state, found.lease_epoch) == (operation.state, operation.lease_epoch)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import grpc
-import orjson
 
 from cashier.common.v1 import audit_pb2
 from cashier.payments.v1 import (
@@ -17,7 +17,15 @@ from cashier_common.db.audit import SealedStep
 from cashier_common.db.verify import Finding
 from cashier_common.errors import FieldInvalid, NotServed
 from cashier_common.rpc.call import current_call
-from cashier_router.rpc.payment_codec import step_operation, step_payment, to_time
+from cashier_common.rpc.paging import Pager
+from cashier_common.tasks import TaskGroup
+from cashier_router.domain.commands import Override
+from cashier_router.flows.override_operation import override
+from cashier_router.flows.ports import World
+from cashier_router.rpc.payment_codec import to_proto
+from cashier_router.rpc.run_wish import run_wish
+from cashier_router.rpc.step_codec import to_event
+from cashier_router.rpc.wish_codec import to_replay, to_resolution
 
 # Events leave in pages of this size; a consumer that reads slowly holds one page, not the log.
 EVENTS_PAGE_MAX = 200
@@ -42,9 +50,14 @@ class Record(Protocol):
 class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceServicer):
     """Serves operators and recon."""
 
-    def __init__(self, record: Record, shard_count: int) -> None:
+    def __init__(
+        self, record: Record, shard_count: int, world: World, pager: Pager, tasks: TaskGroup
+    ) -> None:
         self._record = record
         self._shard_count = shard_count
+        self._world = world
+        self._pager = pager
+        self._tasks = tasks
 
     async def StreamPaymentEvents(
         self, request: _API.StreamPaymentEventsRequest, context: Context
@@ -58,7 +71,7 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
         while call.deadline.remaining_s() > NEWS_PERIOD_S:
             rows = await self._record.sealed(request.shard, position, EVENTS_PAGE_MAX)
             for row in rows:
-                yield _event(row)
+                yield to_event(row)
                 position = row.position
             if len(rows) < EVENTS_PAGE_MAX:
                 await asyncio.sleep(NEWS_PERIOD_S)
@@ -91,40 +104,50 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
         """Not served yet."""
         raise NotServed(what="ExplainPayment")
 
-    async def ReplayOperation(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="ReplayOperation")
+    async def ReplayOperation(
+        self, request: _API.ReplayOperationRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Looks an operation up and opens a new one."""
+        return await self._overridden(to_replay(request, current_call().idempotency_key or ""))
 
-    async def ResolveInDoubt(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="ResolveInDoubt")
+    async def ResolveInDoubt(
+        self, request: _API.ResolveInDoubtRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Ends a doubt by an operator's proof."""
+        return await self._overridden(to_resolution(request, current_call().idempotency_key or ""))
 
-    async def ListInDoubt(self, request: object, context: Context) -> _API.ListInDoubtResponse:
-        """Not served yet."""
-        raise NotServed(what="ListInDoubt")
+    async def ListInDoubt(
+        self, request: _API.ListInDoubtRequest, context: Context
+    ) -> _API.ListInDoubtResponse:
+        """Payments that need evidence, oldest first."""
+        bound = ["ListInDoubt", request.merchant]
+        page = self._pager.read(
+            page_size=request.page_size, page_token=request.page_token, bound_to=bound
+        )
+        after = None
+        if page.after is not None:
+            time, merchant, name = (str(part) for part in page.after)
+            after = (datetime.fromisoformat(time), merchant, name)
+        found = await self._world.store.in_doubt(
+            [request.merchant] if request.merchant else None, after=after, count=page.size + 1
+        )
+        shown = found[: page.size]
+        token = ""
+        if len(found) > page.size:
+            last = shown[-1]
+            key = (last.create_time.isoformat(), last.merchant, last.name)
+            token = self._pager.token(key, bound_to=bound)
+        return _API.ListInDoubtResponse(
+            payments=[to_proto(payment) for payment in shown], next_page_token=token
+        )
+
+    async def _overridden(self, command: Override) -> payment_pb2.Payment:
+        done = await run_wish(
+            lambda actor, ends_s: override(command, actor, self._world, caller_ends_s=ends_s),
+            command, self._world, self._tasks,
+        )  # fmt: skip
+        return to_proto(done)
 
     def _require_shard(self, shard: int) -> None:
         if not 0 <= shard < self._shard_count:
             raise FieldInvalid("shard", str(shard), f"between 0 and {self._shard_count - 1}")
-
-
-def _event(row: SealedStep) -> _API.PaymentEvent:
-    facts = orjson.loads(row.payload)
-    event = _API.PaymentEvent(
-        step=audit_pb2.SealedStep(
-            shard=row.shard, position=row.position, merchant=row.merchant, subject=row.subject,
-            version=row.version, actor=row.actor, action=row.action, before_state=row.before_state,
-            after_state=row.after_state, payload_json=row.payload, payload_hash=row.payload_hash,
-            chain_hash=row.chain_hash, traceparent=row.traceparent,
-            record_time=to_time(row.record_time),
-        ),
-        payment=step_payment(facts["payment"]),
-    )  # fmt: skip
-    if "operation" in facts:
-        event.operation.CopyFrom(step_operation(row.subject, facts["operation"]))
-    if "settlement" in facts:
-        settlement = facts["settlement"]
-        event.settlement_terms.fee_schedule_version = settlement["fee_schedule_version"]
-        event.settlement_terms.expected_fee_minor = settlement["expected_fee_minor"]
-        event.settlement_terms.due_time.FromJsonString(settlement["due_time"])
-    return event

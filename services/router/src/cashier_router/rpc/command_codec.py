@@ -5,10 +5,11 @@ import re
 from cashier.common.v1 import instrument_pb2
 from cashier.payments.v1 import payment_pb2, payment_service_pb2
 from cashier_common import assets
-from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired, NotServed
+from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
 from cashier_common.money import Money
+from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
-from cashier_router.domain.payment import CaptureMethod, CreatePayment, Terms
+from cashier_router.domain.payment import CaptureMethod, Direction, Terms
 
 # int64 leaves room for sums of a thousand such amounts; no rail takes more in one payment.
 AMOUNT_MAX_MINOR = 10**15
@@ -50,19 +51,55 @@ _SCOPES = {
 _FUNDING = ("", "credit", "debit", "prepaid")
 
 
+_CAPTURES = {
+    payment_pb2.CAPTURE_METHOD_UNSPECIFIED: CaptureMethod.AUTOMATIC,
+    payment_pb2.CAPTURE_METHOD_AUTOMATIC: CaptureMethod.AUTOMATIC,
+    payment_pb2.CAPTURE_METHOD_MANUAL: CaptureMethod.MANUAL,
+}
+_PAYMENT = re.compile(r"payments/pay_[a-z0-9]{1,64}")
+
+
 def to_command(request: payment_service_pb2.CreatePaymentRequest, key: str) -> CreatePayment:
     """The command that a request means; raises FieldRequired, FieldInvalid or AssetUnknown."""
-    if request.capture_method == payment_pb2.CAPTURE_METHOD_MANUAL:
-        raise NotServed(what="capture_method CAPTURE_METHOD_MANUAL")
+    capture = _CAPTURES.get(request.capture_method)
+    if capture is None:
+        raise FieldInvalid(
+            "capture_method", str(request.capture_method), "a value of CaptureMethod"
+        )
     return CreatePayment(
         merchant=request.merchant,
         key=key,
-        merchant_reference=_text(
+        merchant_reference=to_text(
+            "merchant_reference", request.merchant_reference, REFERENCE_MAX_CHARS
+        ),
+        amount=to_amount("amount", request.amount.minor, request.amount.asset_code),
+        capture_method=capture,
+        terms=_terms(request),
+    )
+
+
+def to_payout(request: payment_service_pb2.CreatePayoutRequest, key: str) -> CreatePayment:
+    """The payout that a request means; as a payment that has no device and is not captured."""
+    asked = payment_service_pb2.CreatePaymentRequest(
+        instrument=request.instrument,
+        customer=request.customer if request.HasField("customer") else None,
+        metadata=request.metadata,
+        jurisdiction=request.jurisdiction,
+        off_session=True,
+    )
+    return CreatePayment(
+        merchant=request.merchant,
+        key=key,
+        merchant_reference=to_text(
             "merchant_reference", request.merchant_reference, REFERENCE_MAX_CHARS
         ),
         amount=to_amount("amount", request.amount.minor, request.amount.asset_code),
         capture_method=CaptureMethod.AUTOMATIC,
-        terms=_terms(request),
+        terms=_terms(asked),
+        direction=Direction.PAYOUT,
+        origin_payment=_shaped(
+            "origin_payment", request.origin_payment, _PAYMENT, "a name like payments/pay_…"
+        ),
     )
 
 
@@ -81,14 +118,14 @@ def _terms(request: payment_service_pb2.CreatePaymentRequest) -> Terms:
     metadata = dict(request.metadata)
     _count("metadata", len(metadata), METADATA_MAX_ENTRIES)
     for name, value in metadata.items():
-        _text("metadata key", name, METADATA_KEY_MAX_CHARS)
-        _text(f"metadata[{name}]", value, METADATA_VALUE_MAX_CHARS, required=False)
+        to_text("metadata key", name, METADATA_KEY_MAX_CHARS)
+        to_text(f"metadata[{name}]", value, METADATA_VALUE_MAX_CHARS, required=False)
     _count("customer.tags", len(customer.tags), TAGS_MAX)
     for tag in customer.tags:
-        _text("customer.tags", tag, TAG_MAX_CHARS)
+        to_text("customer.tags", tag, TAG_MAX_CHARS)
     return Terms(
         instrument=to_instrument(request.instrument),
-        customer_id=_text(
+        customer_id=to_text(
             "customer.customer_id", customer.customer_id, REFERENCE_MAX_CHARS, required=False
         ),
         customer_country=_shaped(
@@ -98,14 +135,14 @@ def _terms(request: payment_service_pb2.CreatePaymentRequest) -> Terms:
             "customer.subdivision", customer.subdivision, _JURISDICTION, "ISO 3166-2, such as US-NJ"
         ),
         customer_tags=tuple(customer.tags),
-        device_fingerprint=_text(
+        device_fingerprint=to_text(
             "device.fingerprint", device.fingerprint, FINGERPRINT_MAX_CHARS, required=False
         ),
-        session_hash=_text(
+        session_hash=to_text(
             "device.session_hash", device.session_hash, FINGERPRINT_MAX_CHARS, required=False
         ),
         metadata=metadata,
-        statement_descriptor=_text(
+        statement_descriptor=to_text(
             "statement_descriptor",
             request.statement_descriptor,
             DESCRIPTOR_MAX_CHARS,
@@ -137,7 +174,7 @@ def to_instrument(instrument: instrument_pb2.Instrument) -> Instrument:
         raise FieldInvalid("instrument.funding", str(instrument.funding), "a value of CardFunding")
     return Instrument(
         method=method,
-        fingerprint=_text(
+        fingerprint=to_text(
             "instrument.fingerprint", instrument.fingerprint, FINGERPRINT_MAX_CHARS, required=False
         ),
         bin=_shaped("instrument.bin", instrument.bin, _BIN, "six to eight digits"),
@@ -173,11 +210,12 @@ def _token(number: int, token: instrument_pb2.InstrumentToken) -> Token:
     account = _shaped(
         f"{field}.processor_account", token.processor_account, _ACCOUNT, "an account id"
     )
-    return Token(scope, account, _text(f"{field}.token", token.token, TOKEN_MAX_CHARS))
+    return Token(scope, account, to_text(f"{field}.token", token.token, TOKEN_MAX_CHARS))
 
 
-def _text(field: str, value: str, longest: int, *, required: bool = True) -> str:
-    if required and not value:
+def to_text(field: str, value: str, longest: int, *, required: bool = True) -> str:
+    """A text of at most `longest` characters; blanks alone are nothing."""
+    if required and not value.strip():
         raise FieldRequired(field=field)
     if len(value) > longest:
         expected = f"at most {longest} characters"

@@ -1,18 +1,18 @@
 """Payments to their resources."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cashier.common.v1 import action_pb2, instrument_pb2, money_pb2
-from cashier.payments.v1 import payment_pb2
-from cashier_router.domain.lifecycle import OperationState, PaymentState
+from cashier.payments.v1 import dispute_pb2, payment_pb2
+from cashier_common import ids
+from cashier_router.domain.lifecycle import OperationKind, OperationState, PaymentState
 from cashier_router.domain.payment import (
     CaptureMethod,
     Direction,
+    Dispute,
     Operation,
-    OperationKind,
     Payment,
 )
 from cashier_router.domain.routing import Decision
@@ -43,10 +43,11 @@ def to_proto(payment: Payment) -> payment_pb2.Payment:
         name=payment.name, merchant=payment.merchant,
         merchant_reference=payment.merchant_reference, direction=DIRECTIONS[payment.direction],
         state=PAYMENT_STATES[payment.state], in_doubt=payment.in_doubt,
-        amount=money(payment.amount.minor), authorized_amount=money(payment.authorized_minor),
-        captured_amount=money(payment.captured_minor),
-        refunded_amount=money(payment.refunded_minor),
-        disputed_amount=money(payment.disputed_minor), voided_amount=money(payment.voided_minor),
+        amount=money(payment.amount.minor), authorized_amount=money(payment.amounts.authorized),
+        captured_amount=money(payment.amounts.captured),
+        refunded_amount=money(payment.amounts.refunded),
+        disputed_amount=money(payment.amounts.disputed),
+        voided_amount=money(payment.amounts.voided),
         method=instrument_pb2.PaymentMethod.ValueType(
             METHOD_NUMBERS[payment.terms.instrument.method]
         ),
@@ -55,6 +56,8 @@ def to_proto(payment: Payment) -> payment_pb2.Payment:
         assessment=payment.assessment, metadata=payment.terms.metadata, etag=payment.etag,
         create_time=to_time(payment.create_time), update_time=to_time(payment.update_time),
         statement_descriptor=payment.terms.statement_descriptor,
+        origin_payment=payment.origin_payment, cancel_requested=payment.cancel_requested,
+        disputes=[dispute_to_proto(payment.name, asset, dispute) for dispute in payment.disputes],
     )  # fmt: skip
     if payment.decision is not None:
         answer.routing_decision.CopyFrom(_decision(payment.decision))
@@ -82,9 +85,29 @@ def _operation(payment: Payment, operation: Operation) -> payment_pb2.Operation:
         amount=money_pb2.Money(minor=operation.amount.minor, asset_code=operation.amount.asset),
         processor_code=operation.processor_code, decline_meaning=operation.decline_meaning,
         create_time=to_time(operation.create_time), update_time=to_time(operation.update_time),
+        target=payment.operation_name(operation.target) if operation.target else "",
+        final=operation.final,
     )  # fmt: skip
     if operation.next_action is not None:
         answer.next_action.CopyFrom(action_pb2.NextAction.FromString(operation.next_action))
+    return answer
+
+
+def dispute_to_proto(payment: str, asset: str, dispute: Dispute) -> dispute_pb2.Dispute:
+    """The resource of a dispute."""
+    stage, state = dispute_pb2.Dispute.Stage, dispute_pb2.Dispute.State
+    answer = dispute_pb2.Dispute(
+        name=ids.derived_name(f"{payment}/disputes", "dis", dispute.processor_reference),
+        stage=stage.Value(f"STAGE_{dispute.stage.upper()}"),
+        state=state.Value(f"STATE_{dispute.state.upper()}"),
+        amount=money_pb2.Money(minor=dispute.minor, asset_code=asset),
+        reason_code=dispute.reason_code, processor_account=dispute.account,
+        processor_reference=dispute.processor_reference, arn=dispute.arn,
+        create_time=to_time(dispute.create_time), update_time=to_time(dispute.update_time),
+        liability_shifted=dispute.liability_shifted,
+    )  # fmt: skip
+    if dispute.evidence_due_time is not None:
+        answer.evidence_due_time.CopyFrom(to_time(dispute.evidence_due_time))
     return answer
 
 
@@ -105,44 +128,3 @@ def _decision(decision: Decision) -> payment_pb2.RoutingDecision:
         chosen_account=plan[0].account if plan else "",
         propensity_ppm=decision.propensity_ppm,
     )  # fmt: skip
-
-
-def step_payment(facts: dict[str, Any]) -> payment_pb2.Payment:
-    """The payment of a sealed step, from the step's own facts."""
-
-    def money(name: str) -> money_pb2.Money:
-        return money_pb2.Money(minor=facts[name], asset_code=facts["asset"])
-
-    answer = payment_pb2.Payment(
-        name=facts["name"], merchant=facts["merchant"],
-        merchant_reference=facts["merchant_reference"],
-        direction=DIRECTIONS[Direction(facts["direction"])],
-        state=PAYMENT_STATES[PaymentState(facts["state"])], in_doubt=facts["in_doubt"],
-        amount=money("minor"), authorized_amount=money("authorized"),
-        captured_amount=money("captured"), refunded_amount=money("refunded"),
-        disputed_amount=money("disputed"), voided_amount=money("voided"),
-        method=instrument_pb2.PaymentMethod.Value(f"PAYMENT_METHOD_{facts['method'].upper()}"),
-        capture_method=CAPTURES[CaptureMethod(facts["capture_method"])],
-        assessment=facts["assessment"], create_time=_stored_time(facts["create_time"]),
-        update_time=_stored_time(facts["update_time"]),
-    )  # fmt: skip
-    if facts["failure"] is not None:
-        answer.failure.CopyFrom(payment_pb2.Failure(**facts["failure"]))
-    return answer
-
-
-def step_operation(payment: str, facts: dict[str, Any]) -> payment_pb2.Operation:
-    """The operation of a sealed step, from the step's own facts."""
-    return payment_pb2.Operation(
-        name=f"{payment}/operations/{facts['number']}", kind=KINDS[OperationKind(facts["kind"])],
-        state=OPERATION_STATES[OperationState(facts["state"])], rail=facts["rail"],
-        processor_account=facts["account"], processor_reference=facts["processor_reference"],
-        amount=money_pb2.Money(minor=facts["minor"], asset_code=facts["asset"]),
-        processor_code=facts["processor_code"], decline_meaning=facts["decline_meaning"],
-        create_time=_stored_time(facts["create_time"]),
-        update_time=_stored_time(facts["update_time"]),
-    )  # fmt: skip
-
-
-def _stored_time(text: str) -> Timestamp:
-    return to_time(datetime.fromisoformat(text))

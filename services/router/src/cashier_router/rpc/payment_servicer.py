@@ -8,19 +8,22 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_service_pb2_grpc
-from cashier_common.errors import DeadlineExceeded, FieldInvalid, NotServed, ResourceNotFound
-from cashier_common.rpc.call import Call, current_call
+from cashier_common.errors import FieldInvalid, ResourceNotFound
+from cashier_common.rpc.call import current_call
 from cashier_common.rpc.paging import Pager
 from cashier_common.tasks import TaskGroup
-from cashier_router.domain.payment import CreatePayment as Command
+from cashier_router.domain.commands import CreatePayment as Creation
+from cashier_router.domain.commands import FollowUp
 from cashier_router.domain.payment import Payment
-from cashier_router.flows.create_payment import Created, create_payment
-from cashier_router.flows.ports import Actor, World
-from cashier_router.rpc.command_codec import to_command
+from cashier_router.flows.confirm_payment import confirm_payment
+from cashier_router.flows.create_payment import create_payment
+from cashier_router.flows.follow_up import follow_up
+from cashier_router.flows.ports import World
+from cashier_router.rpc.command_codec import to_command, to_payout
 from cashier_router.rpc.payment_codec import PAYMENT_STATES, to_proto
+from cashier_router.rpc.run_wish import run_wish
+from cashier_router.rpc.wish_codec import to_cancel, to_capture, to_confirm, to_refund
 
-# The caller gets its answer this long before its deadline, so that the answer still arrives.
-ANSWER_RESERVE_S = 0.25
 # How often a watcher looks at its payment.
 WATCH_PERIOD_S = 0.2
 _STATES = {int(number): state for state, number in PAYMENT_STATES.items()}
@@ -40,18 +43,46 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
         self, request: payment_service_pb2.CreatePaymentRequest, context: Context
     ) -> payment_pb2.Payment:
         """Screens, routes and executes a payment exactly once."""
-        call = current_call()
-        command = to_command(request, call.idempotency_key or "")
-        actor = Actor(call.caller, call.traceparent)
-        ends = call.deadline.at - ANSWER_RESERVE_S
-        task = self._tasks.start(
-            create_payment(command, request, actor, self._world, caller_ends_s=ends)
-        )
-        done, _ = await asyncio.wait((task,), timeout=max(ends - self._world.clock.monotonic(), 0))
-        created = task.result() if done else await self._as_it_stands(command, call)
-        if created.replayed:
-            call.mark_replayed()
-        return to_proto(created.payment)
+        command = to_command(request, current_call().idempotency_key or "")
+        return await self._created(command, request)
+
+    async def CreatePayout(
+        self, request: payment_service_pb2.CreatePayoutRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Pays money out to a customer exactly once."""
+        command = to_payout(request, current_call().idempotency_key or "")
+        return await self._created(command, request)
+
+    async def CapturePayment(
+        self, request: payment_service_pb2.CapturePaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Takes all or a part of what is authorized."""
+        return await self._followed(to_capture(request, current_call().idempotency_key or ""))
+
+    async def CancelPayment(
+        self, request: payment_service_pb2.CancelPaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Releases what is authorized and not captured."""
+        return await self._followed(to_cancel(request, current_call().idempotency_key or ""))
+
+    async def RefundPayment(
+        self, request: payment_service_pb2.RefundPaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Gives back all or a part of what was captured."""
+        return await self._followed(to_refund(request, current_call().idempotency_key or ""))
+
+    async def ConfirmPayment(
+        self, request: payment_service_pb2.ConfirmPaymentRequest, context: Context
+    ) -> payment_pb2.Payment:
+        """Goes on with a payment after the customer acted."""
+        command = to_confirm(request, current_call().idempotency_key or "")
+        payment = await run_wish(
+            lambda actor, ends_s: confirm_payment(
+                command, actor, self._world, caller_ends_s=ends_s
+            ),
+            command, self._world, self._tasks,
+        )  # fmt: skip
+        return to_proto(payment)
 
     async def GetPayment(
         self, request: payment_service_pb2.GetPaymentRequest, context: Context
@@ -105,32 +136,21 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
                 return
             await asyncio.sleep(WATCH_PERIOD_S)
 
-    async def ConfirmPayment(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="ConfirmPayment")
+    async def _created(self, command: Creation, request: object) -> payment_pb2.Payment:
+        payment = await run_wish(
+            lambda actor, ends_s: create_payment(
+                command, request, actor, self._world, caller_ends_s=ends_s
+            ),
+            command, self._world, self._tasks,
+        )  # fmt: skip
+        return to_proto(payment)
 
-    async def CapturePayment(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="CapturePayment")
-
-    async def CancelPayment(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="CancelPayment")
-
-    async def RefundPayment(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="RefundPayment")
-
-    async def CreatePayout(self, request: object, context: Context) -> payment_pb2.Payment:
-        """Not served yet."""
-        raise NotServed(what="CreatePayout")
-
-    async def _as_it_stands(self, command: Command, call: Call) -> Created:
-        """What the caller gets when its time is up before the payment rests."""
-        payment = await self._world.store.payment(command.merchant, command.payment)
-        if payment is None:
-            raise DeadlineExceeded(method=call.method)
-        return Created(payment, replayed=False)
+    async def _followed(self, command: FollowUp) -> payment_pb2.Payment:
+        payment = await run_wish(
+            lambda actor, ends_s: follow_up(command, actor, self._world, caller_ends_s=ends_s),
+            command, self._world, self._tasks,
+        )  # fmt: skip
+        return to_proto(payment)
 
     async def _payment(self, merchant: str, name: str) -> Payment:
         payment = await self._world.store.payment(merchant, name)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import Integer, bindparam, case, func, insert, null, update
+from sqlalchemy import Integer, bindparam, case, func, insert, null, select, update
 
 from cashier_common.db.audit import ADVANCE, STEP, step_params
 from cashier_common.db.engine import Database
@@ -11,8 +11,9 @@ from cashier_common.db.failures import CommitUnknown, ConstraintBroken
 from cashier_common.db.requests import KeyTaken, claim
 from cashier_common.db.transaction import UnitOfWork, compiled
 from cashier_router.domain.lifecycle import OperationState
-from cashier_router.domain.payment import CreatePayment, Operation, Payment
-from cashier_router.domain.progress import Step
+from cashier_router.domain.opening import Step
+from cashier_router.domain.payment import Operation, Payment
+from cashier_router.domain.questions import QuestionPlan
 from cashier_router.flows.ports import (
     Actor,
     CommitUnknownError,
@@ -20,8 +21,11 @@ from cashier_router.flows.ports import (
     MerchantReferenceTakenError,
     MovedOnError,
     PaymentNameTakenError,
+    Wish,
 )
+from cashier_router.storage.reads import PAYMENT, to_payments
 from cashier_router.storage.rows import (
+    AMOUNTS,
     moving_columns,
     moving_operation_columns,
     operation_row,
@@ -42,17 +46,14 @@ _ASK_S = bindparam("ask_s", type_=Integer)
 _ASK_AFTER = case(
     (_ASK_S > 0, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _ASK_S)), else_=null()
 )
-_PAYMENT_COLUMNS = [
-    column.name
-    for column in payments.c
-    if column.name not in ("lease_until", "capture_reserved", "refund_reserved")
-]
+_PAYMENT_COLUMNS = [column.name for column in payments.c]
 _OPERATION_COLUMNS = [
-    column.name for column in operations.c if column.name not in ("ask_after", "asks")
+    column.name
+    for column in operations.c
+    if column.name not in ("ask_after", "asks", "lease_until")
 ]
 _MOVING = [
-    "state", "failure", "authorized", "captured", "refunded", "disputed", "voided", "version",
-    "update_time",
+    "state", "failure", *AMOUNTS, "cancel_requested", "disputes", "version", "update_time",
 ]  # fmt: skip
 _MOVING_OPERATION = [
     "state", "processor_reference", "processor_code", "decline_meaning", "next_action",
@@ -64,30 +65,22 @@ def _bound(table: object, names: list[str]) -> dict[str, object]:
     return {name: bindparam(name, type_=table.c[name].type) for name in names}  # type: ignore[attr-defined]
 
 
-INSERT_PAYMENT = compiled(
-    insert(payments).values(
-        **_bound(payments, _PAYMENT_COLUMNS),
+INSERT_PAYMENT = compiled(insert(payments).values(**_bound(payments, _PAYMENT_COLUMNS)))
+INSERT_OPERATION = compiled(
+    insert(operations).values(
+        **_bound(operations, _OPERATION_COLUMNS),
         lease_until=case((_LEASE_S > 0, _LEASE_UNTIL), else_=null()),
+        ask_after=_ASK_AFTER,
     )
 )
-INSERT_OPERATION = compiled(insert(operations).values(**_bound(operations, _OPERATION_COLUMNS)))
 MOVE_PAYMENT = compiled(
     update(payments)
     .where(
         payments.c.merchant == bindparam("merchant_"),
         payments.c.name == bindparam("name_"),
         payments.c.version == bindparam("before_version"),
-        payments.c.lease_epoch == bindparam("lease_epoch_"),
     )
-    .values(
-        **_bound(payments, _MOVING),
-        # A change by somebody who holds no lease leaves the lease of a sender as it is.
-        lease_until=case(
-            (_LEASE_S > 0, _LEASE_UNTIL),
-            (bindparam("submitting", type_=Integer) > 0, payments.c.lease_until),
-            else_=null(),
-        ),
-    )
+    .values(**_bound(payments, _MOVING))
 )
 MOVE_OPERATION = compiled(
     update(operations)
@@ -96,51 +89,63 @@ MOVE_OPERATION = compiled(
         operations.c.payment == bindparam("payment_"),
         operations.c.number == bindparam("number_"),
         operations.c.state == bindparam("before_state"),
+        # A stalled sender that wakes up after somebody took over writes nothing.
+        operations.c.lease_epoch == bindparam("lease_epoch_"),
     )
-    .values(**_bound(operations, _MOVING_OPERATION), ask_after=_ASK_AFTER)
+    .values(
+        **_bound(operations, _MOVING_OPERATION), asks=0, ask_after=_ASK_AFTER, lease_until=null()
+    )
 )
-METHOD = "CreatePayment"
+LOCK = compiled(
+    select(payments.c.name)
+    .where(payments.c.merchant == bindparam("merchant"), payments.c.name == bindparam("name"))
+    .with_for_update()
+)
 
 
 class PaymentBook:
     """Collects the writes of one unit of work; see `flows.ports.Book`."""
 
-    def __init__(self, tx: UnitOfWork, *, first_ask_s: int) -> None:
+    def __init__(self, tx: UnitOfWork, questions: QuestionPlan) -> None:
         self._tx = tx
-        self._first_ask_s = first_ask_s
+        self._questions = questions
 
-    def claim(self, command: CreatePayment) -> None:
-        """Claim the command's idempotency key."""
+    def claim(self, wish: Wish, resource: str) -> None:
+        """Claim the wish's idempotency key."""
         claim(
-            self._tx, merchant=command.merchant, key=command.key, method=METHOD,
-            fingerprint=command.fingerprint, resource=command.payment,
+            self._tx, merchant=wish.merchant, key=wish.key, method=wish.method,
+            fingerprint=wish.fingerprint, resource=resource,
         )  # fmt: skip
+
+    async def lock(self, merchant: str, name: str) -> Payment | None:
+        """The payment with its operations, held until the unit ends."""
+        if await self._tx.read_one(LOCK, merchant=merchant, name=name) is None:
+            return None
+        # A second statement: the first one's snapshot may be older than the lock.
+        return to_payments(await self._tx.read(PAYMENT, merchant=merchant, name=name))[0]
 
     def add(self, payment: Payment, step: Step, actor: Actor, *, lease_s: int) -> None:
         """Write a new payment, its operations and its first step."""
-        self._tx.write(INSERT_PAYMENT, lease_s=lease_s, **payment_row(payment))
+        self._tx.write(INSERT_PAYMENT, **payment_row(payment))
         for operation in payment.operations:
-            self._tx.write(INSERT_OPERATION, **operation_row(payment, operation))
+            self._insert(payment, operation, lease_s)
         self._write_step(payment, step, actor)
 
     def move(
         self, before: Payment, after: Payment, step: Step, actor: Actor, *, lease_s: int
     ) -> None:
         """Compare-and-set `before` to `after`, with its operations and its step."""
-        columns = moving_columns(after)
-        del columns["lease_epoch"]
         self._tx.write(
             MOVE_PAYMENT,
             refusal=lambda: MovedOnError(before.name),
             merchant_=before.merchant, name_=before.name, before_version=before.version,
-            lease_epoch_=before.lease_epoch, lease_s=lease_s,
-            submitting=1 if after.submitting else 0, **columns,
+            **moving_columns(after),
         )  # fmt: skip
         for known, changed in zip(before.operations, after.operations, strict=False):
             if known is not changed:
                 self._move_operation(before, known, changed)
         for added in after.operations[len(before.operations) :]:
-            self._tx.write(INSERT_OPERATION, **operation_row(after, added))
+            self._insert(after, added, lease_s)
         self._write_step(after, step, actor)
 
     def advance_cursor(self, source: str, shard: int, *, seen: int, position: int) -> None:
@@ -150,14 +155,25 @@ class PaymentBook:
             source=source, shard=shard, seen=seen, position=position,
         )  # fmt: skip
 
+    def _insert(self, payment: Payment, operation: Operation, lease_s: int) -> None:
+        submitting = operation.state is OperationState.SUBMITTING
+        self._tx.write(
+            INSERT_OPERATION, lease_s=lease_s if submitting else 0,
+            ask_s=self._ask_s(payment, operation), **operation_row(payment, operation),
+        )  # fmt: skip
+
     def _move_operation(self, payment: Payment, known: Operation, changed: Operation) -> None:
-        ask_s = self._first_ask_s if changed.state is OperationState.IN_DOUBT else 0
         self._tx.write(
             MOVE_OPERATION,
             refusal=lambda: MovedOnError(payment.name),
             merchant_=payment.merchant, payment_=payment.name, number_=changed.number,
-            before_state=known.state.value, ask_s=ask_s, **moving_operation_columns(changed),
+            before_state=known.state.value, lease_epoch_=known.lease_epoch,
+            ask_s=self._ask_s(payment, changed), **moving_operation_columns(changed),
         )  # fmt: skip
+
+    def _ask_s(self, payment: Payment, operation: Operation) -> int:
+        method = payment.terms.instrument.method
+        return self._questions.pause_s(operation.state, method, 0) or 0
 
     def _write_step(self, payment: Payment, step: Step, actor: Actor) -> None:
         self._tx.write(
@@ -172,11 +188,11 @@ class PaymentBook:
 
 
 @asynccontextmanager
-async def open_book(database: Database, *, first_ask_s: int) -> AsyncIterator[PaymentBook]:
+async def open_book(database: Database, questions: QuestionPlan) -> AsyncIterator[PaymentBook]:
     """A unit of work whose failures are those of `flows.ports`."""
     try:
         async with database.begin() as tx:
-            yield PaymentBook(tx, first_ask_s=first_ask_s)
+            yield PaymentBook(tx, questions)
     except KeyTaken as taken:
         raise KeyTakenError from taken
     except CommitUnknown as unknown:

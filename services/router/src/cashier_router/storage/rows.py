@@ -8,20 +8,29 @@ import orjson
 
 from cashier_common.money import Money
 from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
-from cashier_router.domain.lifecycle import OperationState, PaymentState
+from cashier_router.domain.lifecycle import (
+    Amounts,
+    OperationKind,
+    OperationState,
+    PaymentState,
+)
+from cashier_router.domain.opening import Step
 from cashier_router.domain.payment import (
     CaptureMethod,
     Direction,
+    Dispute,
     Failure,
     Operation,
-    OperationKind,
     Payment,
     SettlementTerms,
     Terms,
 )
-from cashier_router.domain.progress import Step
 from cashier_router.domain.routing import Candidate, Decision
 
+AMOUNTS = (
+    "authorized", "captured", "capture_reserved", "refunded", "refund_reserved", "disputed",
+    "voided",
+)  # fmt: skip
 Row = Any  # an asyncpg.Record: by name, untyped by nature
 
 
@@ -42,6 +51,7 @@ def payment_row(payment: Payment) -> dict[str, Any]:
         "capture_method": payment.capture_method.value,
         "terms": as_json(payment.terms),
         "first_state": payment.first_state.value,
+        "origin_payment": payment.origin_payment,
         "assessment": payment.assessment,
         "decision": as_json(payment.decision),
         "traceparent": payment.traceparent,
@@ -55,13 +65,10 @@ def moving_columns(payment: Payment) -> dict[str, Any]:
     return {
         "state": payment.state.value,
         "failure": as_json(payment.failure),
-        "authorized": payment.authorized_minor,
-        "captured": payment.captured_minor,
-        "refunded": payment.refunded_minor,
-        "disputed": payment.disputed_minor,
-        "voided": payment.voided_minor,
+        **{name: getattr(payment.amounts, name) for name in AMOUNTS},
+        "cancel_requested": payment.cancel_requested,
+        "disputes": as_json(payment.disputes) if payment.disputes else None,
         "version": payment.version,
-        "lease_epoch": payment.lease_epoch,
         "update_time": payment.update_time,
     }
 
@@ -77,6 +84,11 @@ def operation_row(payment: Payment, operation: Operation) -> dict[str, Any]:
         "account": operation.account,
         "asset": operation.amount.asset,
         "amount": operation.amount.minor,
+        "target": operation.target,
+        "final": operation.final,
+        "release": operation.release_minor,
+        "reason": operation.reason,
+        "lease_epoch": operation.lease_epoch,
         "create_time": operation.create_time,
         **moving_operation_columns(operation),
     }
@@ -108,9 +120,9 @@ def to_payment(row: Row, operations: Sequence[Row]) -> Payment:
         decision=_decision(decision) if decision else None,
         failure=Failure(**orjson.loads(failure)) if failure else None,
         operations=tuple(_operation(operation) for operation in operations),
-        authorized_minor=row["authorized"], captured_minor=row["captured"],
-        refunded_minor=row["refunded"], disputed_minor=row["disputed"],
-        voided_minor=row["voided"], version=row["version"], lease_epoch=row["lease_epoch"],
+        amounts=Amounts(**{name: row[name] for name in AMOUNTS}), version=row["version"],
+        cancel_requested=row["cancel_requested"], origin_payment=row["origin_payment"],
+        disputes=_disputes(row["disputes"]),
         traceparent=row["traceparent"], create_time=row["create_time"],
         update_time=row["update_time"],
     )  # fmt: skip
@@ -127,11 +139,14 @@ def step_payload(payment: Payment, step: Step) -> dict[str, Any]:
             "asset": operation.amount.asset, "minor": operation.amount.minor,
             "processor_reference": operation.processor_reference,
             "processor_code": operation.processor_code,
-            "decline_meaning": operation.decline_meaning,
+            "decline_meaning": operation.decline_meaning, "target": operation.target,
+            "final": operation.final, "reason": operation.reason,
             "create_time": operation.create_time, "update_time": operation.update_time,
         }  # fmt: skip
         if operation.settlement is not None:
             facts["settlement"] = operation.settlement
+    if step.decided_by is not None:
+        facts["decided_by"] = step.decided_by
     if payment.version == 1 and payment.decision is not None:
         facts["plan"] = [candidate.account for candidate in payment.decision.plan]
         facts["policy_version"] = payment.decision.policy_version
@@ -143,11 +158,13 @@ def _payment_facts(payment: Payment) -> dict[str, Any]:
         "name": payment.name, "merchant": payment.merchant,
         "merchant_reference": payment.merchant_reference, "direction": payment.direction,
         "state": payment.state, "in_doubt": payment.in_doubt, "asset": payment.amount.asset,
-        "minor": payment.amount.minor, "authorized": payment.authorized_minor,
-        "captured": payment.captured_minor, "refunded": payment.refunded_minor,
-        "disputed": payment.disputed_minor, "voided": payment.voided_minor,
+        "minor": payment.amount.minor, "authorized": payment.amounts.authorized,
+        "captured": payment.amounts.captured, "refunded": payment.amounts.refunded,
+        "disputed": payment.amounts.disputed, "voided": payment.amounts.voided,
         "method": payment.terms.instrument.method, "capture_method": payment.capture_method,
         "assessment": payment.assessment, "failure": payment.failure,
+        "cancel_requested": payment.cancel_requested, "origin_payment": payment.origin_payment,
+        "disputes": payment.disputes,
         "create_time": payment.create_time, "update_time": payment.update_time,
     }  # fmt: skip
 
@@ -161,8 +178,13 @@ def _operation(row: Row) -> Operation:
         processor_reference=row["processor_reference"], processor_code=row["processor_code"],
         decline_meaning=row["decline_meaning"], next_action=row["next_action"],
         settlement=to_settlement(orjson.loads(settlement)) if settlement else None,
-        asks=row["asks"],
+        asks=row["asks"], target=row["target"], final=row["final"],
+        release_minor=row["release"], reason=row["reason"], lease_epoch=row["lease_epoch"],
     )  # fmt: skip
+
+
+def _disputes(text: str | None) -> tuple[Dispute, ...]:
+    return tuple(Dispute.from_facts(facts) for facts in orjson.loads(text)) if text else ()
 
 
 def to_settlement(facts: Mapping[str, Any]) -> SettlementTerms:

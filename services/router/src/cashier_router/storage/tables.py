@@ -3,6 +3,7 @@
 from sqlalchemy import (
     TIMESTAMP,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -22,6 +23,11 @@ metadata = service_metadata()
 # States in which a payment no longer holds its merchant reference (money-safety.md, 1.8).
 REFERENCE_FREE = "state NOT IN ('failed', 'rejected', 'canceled')"
 LIVE_REFERENCE = "payments_live_reference"
+# Operations that nobody may forget: unknown, or a giving back that did not come about.
+FOR_PEOPLE = (
+    "state IN ('in_doubt', 'manual_review', 'conflicted') OR (kind = 'reversal' AND state IN"
+    " ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
+)
 PAYMENTS_KEY = "payments_pkey"
 
 
@@ -53,8 +59,9 @@ payments = Table(
     _amount("disputed"),
     _amount("voided"),
     Column("version", BigInteger, nullable=False),
-    Column("lease_epoch", BigInteger, nullable=False),
-    Column("lease_until", TIMESTAMP(timezone=True)),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("origin_payment", Text, nullable=False),
+    Column("disputes", Text),
     Column("traceparent", Text, nullable=False),
     Column("create_time", TIMESTAMP(timezone=True), nullable=False),
     Column("update_time", TIMESTAMP(timezone=True), nullable=False),
@@ -73,7 +80,6 @@ payments = Table(
     Index(LIVE_REFERENCE, "merchant", "merchant_reference", unique=True,
           postgresql_where=text(REFERENCE_FREE)),
     Index("payments_by_time", "merchant", "create_time", "name"),
-    Index("payments_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
 )  # fmt: skip
 
 operations = Table(
@@ -93,11 +99,21 @@ operations = Table(
     Column("decline_meaning", Text, nullable=False),
     Column("next_action", LargeBinary),
     Column("settlement", Text),
+    Column("target", SmallInteger),
+    Column("final", Boolean, nullable=False),
+    _amount("release"),
+    Column("reason", Text, nullable=False),
+    Column("lease_epoch", BigInteger, nullable=False),
+    Column("lease_until", TIMESTAMP(timezone=True)),
     Column("asks", Integer, nullable=False, server_default="0"),
     Column("ask_after", TIMESTAMP(timezone=True)),
     Column("create_time", TIMESTAMP(timezone=True), nullable=False),
     Column("update_time", TIMESTAMP(timezone=True), nullable=False),
     ForeignKeyConstraint(["merchant", "payment"], ["payments.merchant", "payments.name"]),
     CheckConstraint("amount > 0", name="operations_amount_positive"),
-    Index("operations_doubts", "ask_after", postgresql_where=text("ask_after IS NOT NULL")),
-)
+    CheckConstraint("release >= 0", name="operations_release_not_negative"),
+    Index("operations_to_ask", "ask_after", postgresql_where=text("ask_after IS NOT NULL")),
+    Index("operations_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
+    Index("operations_for_people", "create_time", "merchant", "payment",
+          postgresql_where=text(FOR_PEOPLE)),
+)  # fmt: skip

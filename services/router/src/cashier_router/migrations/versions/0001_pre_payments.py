@@ -35,8 +35,9 @@ CREATE TABLE payments (
     disputed bigint NOT NULL DEFAULT 0,
     voided bigint NOT NULL DEFAULT 0,
     version bigint NOT NULL,
-    lease_epoch bigint NOT NULL,
-    lease_until timestamptz,
+    cancel_requested boolean NOT NULL,
+    origin_payment text NOT NULL,
+    disputes text,
     traceparent text NOT NULL,
     create_time timestamptz NOT NULL,
     update_time timestamptz NOT NULL,
@@ -67,6 +68,12 @@ CREATE TABLE operations (
     decline_meaning text NOT NULL,
     next_action bytea,
     settlement text,
+    target smallint,
+    final boolean NOT NULL,
+    release bigint NOT NULL DEFAULT 0,
+    reason text NOT NULL,
+    lease_epoch bigint NOT NULL,
+    lease_until timestamptz,
     asks integer NOT NULL DEFAULT 0,
     ask_after timestamptz,
     create_time timestamptz NOT NULL,
@@ -74,7 +81,8 @@ CREATE TABLE operations (
     CONSTRAINT operations_pkey PRIMARY KEY (merchant, payment, number),
     CONSTRAINT operations_of_payment FOREIGN KEY (merchant, payment)
         REFERENCES payments (merchant, name) DEFERRABLE INITIALLY DEFERRED,
-    CONSTRAINT operations_amount_positive CHECK (amount > 0)
+    CONSTRAINT operations_amount_positive CHECK (amount > 0),
+    CONSTRAINT operations_release_not_negative CHECK (release >= 0)
 )
 """
 
@@ -90,11 +98,16 @@ def upgrade() -> None:
         " WHERE state NOT IN ('failed', 'rejected', 'canceled')"
     )
     op.execute("CREATE INDEX payments_by_time ON payments (merchant, create_time, name)")
-    op.execute(
-        "CREATE INDEX payments_leased ON payments (lease_until) WHERE lease_until IS NOT NULL"
-    )
     op.execute(OPERATIONS)
     op.execute(
-        "CREATE INDEX operations_doubts ON operations (ask_after) WHERE ask_after IS NOT NULL"
+        "CREATE INDEX operations_to_ask ON operations (ask_after) WHERE ask_after IS NOT NULL"
+    )
+    op.execute(
+        "CREATE INDEX operations_leased ON operations (lease_until) WHERE lease_until IS NOT NULL"
+    )
+    op.execute(
+        "CREATE INDEX operations_for_people ON operations (create_time, merchant, payment)"
+        " WHERE state IN ('in_doubt', 'manual_review', 'conflicted') OR (kind = 'reversal' AND"
+        " state IN ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
     )
     grant_app_role()

@@ -1,0 +1,187 @@
+"""What a rail tells after its answer: money taken back, disputes, successes that come too late."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from cashier_common.errors import TransitionRefused
+from cashier_common.money import Money
+from cashier_router.domain.lifecycle import (
+    CLOSED,
+    OPERATION,
+    OperationEvent,
+    OperationKind,
+    OperationState,
+)
+from cashier_router.domain.opening import Step, judged, promised
+from cashier_router.domain.payment import Dispute, Operation, Payment
+from cashier_router.domain.progress import Outcome, answer
+from cashier_router.domain.questions import evidence
+
+# More disputes about one payment than schemes know stages; a further one is kept as evidence.
+DISPUTES_MAX = 32
+
+K, S, E = OperationKind, OperationState, OperationEvent
+
+
+class News(StrEnum):
+    """What a rail's later word is about."""
+
+    OUTCOME = "outcome"  # of the operation itself
+    TAKEN_BACK = "taken_back"  # the rail undid what it had done
+    DISPUTE = "dispute"
+    UNKNOWN = "unknown"  # a word that this version does not know: evidence, never a transition
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A rail's later word about one operation."""
+
+    news: News
+    number: int
+    outcome: Outcome
+    reversal_reference: str = ""
+    dispute: Dispute | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of it. `incident` is a sentence where a person must know."""
+
+    payment: Payment
+    step: Step
+    incident: str = ""
+
+
+def hear(payment: Payment, later: Later, at: datetime) -> Heard:
+    """The payment after a rail's later word; what its table does not allow is kept as evidence."""
+    match later.news:
+        case News.TAKEN_BACK:
+            return _taken_back(payment, later, at)
+        case News.DISPUTE if later.dispute is not None:
+            return _disputed(payment, later, later.dispute, at)
+        case News.OUTCOME:
+            return _outcome(payment, later, at)
+    return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident="a word we do not know")
+
+
+def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
+    operation = payment.operation(later.number)
+    told = replace(later.outcome, event=evidence(operation.state, later.outcome.event))
+    try:
+        # The customer of a late answer is gone: no further rail opens from here.
+        after, step = answer(payment, later.number, told, at=at, may_go_on=False)
+    except TransitionRefused:
+        pass
+    else:
+        return Heard(after, step)
+    if operation.state in _told(later.outcome.event):
+        return _kept(payment, later, at, "OUTCOME_REPEATED")
+    if operation.state in CLOSED and later.outcome.event is E.SUCCEED:
+        return _too_late(payment, later, operation, at)
+    incident = f"{later.outcome.event.name} while {operation.state.name}"
+    return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident=incident)
+
+
+def _too_late(payment: Payment, later: Later, operation: Operation, at: datetime) -> Heard:
+    """It happened although we had said no: given back at once, or a person must look at it."""
+    if any(o.kind is K.REVERSAL and o.target == later.number for o in payment.operations):
+        return _kept(payment, later, at, "OUTCOME_REPEATED")
+    found = payment.with_operation(
+        replace(
+            operation,
+            processor_reference=later.outcome.processor_reference or operation.processor_reference,
+        )
+    )
+    amount = later.outcome.amount or operation.amount
+    reversal = promised(found, K.REVERSAL, operation, amount, at, reason="late success")
+    incident = f"{operation.kind.name} succeeded after {operation.state.name}: given back"
+    if operation.kind not in (K.AUTHORIZE, K.CAPTURE):
+        # Money that went to a customer, or a hold that is gone, cannot be called back by us.
+        state = OPERATION.next(OPERATION.initial, E.ESCALATE)
+        reversal = replace(reversal, state=state)
+        incident = f"{operation.kind.name} succeeded after {operation.state.name}: see to it"
+    opened = replace(found, operations=(*found.operations, reversal))
+    step = Step("LATE_SUCCESS", operation.state.name, reversal.number, incident)
+    return Heard(judged(opened, None, at), step, incident)
+
+
+def _taken_back(payment: Payment, later: Later, at: datetime) -> Heard:
+    target = payment.operation(later.number)
+    reference = later.reversal_reference
+    for known in payment.operations:
+        told_before = known.kind is K.REVERSAL and known.target == later.number
+        if told_before and known.processor_reference == reference:
+            return _kept(payment, later, at, "OUTCOME_REPEATED")
+    amount = later.outcome.amount or target.amount
+    if target.state is not S.SUCCEEDED or amount.asset != payment.amount.asset:
+        incident = f"taken back {amount.minor} {amount.asset} while {target.state.name}"
+        return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident=incident)
+    reversal = replace(
+        promised(payment, K.REVERSAL, target, amount, at, reason=later.outcome.detail),
+        state=OPERATION.next(OPERATION.initial, E.TAKE_BACK),
+        processor_reference=reference,
+        processor_code=later.outcome.processor_code,
+        settlement=later.outcome.settlement,
+    )
+    opened = replace(payment, operations=(*payment.operations, reversal))
+    step = Step("TAKE_BACK", target.state.name, reversal.number, later.outcome.detail)
+    return Heard(judged(opened, None, at), step, "" if _fits(payment, target, amount) else _EXCEEDS)
+
+
+def _disputed(payment: Payment, later: Later, told: Dispute, at: datetime) -> Heard:
+    known = {dispute.processor_reference: dispute for dispute in payment.disputes}
+    earlier = known.get(told.processor_reference)
+    if earlier is not None:
+        told = replace(told, create_time=earlier.create_time)
+        if replace(told, update_time=earlier.update_time) == earlier:
+            return _kept(payment, later, at, "OUTCOME_REPEATED")
+    elif len(known) >= DISPUTES_MAX:
+        return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident="too many disputes")
+    known[told.processor_reference] = told
+    after = judged(replace(payment, disputes=tuple(known.values())), None, at)
+    action = "DISPUTE_CHANGED" if earlier else "DISPUTE_OPENED"
+    detail = f"{told.processor_reference} {told.stage} {told.state} {told.minor} {told.reason_code}"
+    step = Step(action, earlier.state.upper() if earlier else "", later.number, detail)
+    whole = after.amounts.disputed >= _standing(after)
+    return Heard(after, step, "" if whole else _EXCEEDS)
+
+
+_EXCEEDS = "more was taken back than was left: the customer has some of it twice"
+
+
+def _fits(payment: Payment, target: Operation, amount: Money) -> bool:
+    return target.kind is K.REFUND or amount.minor <= payment.amounts.refundable
+
+
+def _standing(payment: Payment) -> int:
+    return sum(
+        d.minor
+        for d in payment.disputes
+        if d.funds_withdrawn and d.state not in ("won", "canceled")
+    )
+
+
+def _kept(
+    payment: Payment, later: Later, at: datetime, action: str, *, incident: str = ""
+) -> Heard:
+    state = payment.operation(later.number).state
+    detail = f"{later.outcome.event.name} while {state.name}: {later.outcome.detail}"
+    kept = replace(payment, version=payment.version + 1, update_time=at)
+    return Heard(kept, Step(action, state.name, later.number, detail), incident)
+
+
+def _told(event: OperationEvent) -> frozenset[OperationState]:
+    """States that this event would only repeat."""
+    return _REPEATS.get(event, frozenset())
+
+
+_REPEATS = {
+    E.SUCCEED: frozenset({S.SUCCEEDED}),
+    E.DECLINE_HARD: frozenset({S.DECLINED_HARD}),
+    E.DECLINE_SOFT: frozenset({S.DECLINED_SOFT}),
+    E.ACCEPT: frozenset({S.PENDING}),
+    E.ASK_CUSTOMER: frozenset({S.ACTION_REQUIRED}),
+    E.PROVE_ABSENT: frozenset({S.NOT_FOUND}),
+    E.EXPIRE: frozenset({S.EXPIRED}),
+}

@@ -1,0 +1,117 @@
+"""Statements that read payments, and the payments in their rows."""
+
+from sqlalchemy import (
+    ARRAY,
+    TIMESTAMP,
+    BigInteger,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
+
+from cashier_common.db.transaction import compiled
+from cashier_router.domain.payment import Payment
+from cashier_router.storage.rows import Row, to_payment
+from cashier_router.storage.tables import FOR_PEOPLE, operations, payments
+
+# A payment and its operations are read by one statement: two would show a payment from before an
+# answer with operations from after it.
+_OPERATION = "operation_"
+_OPERATION_COLUMNS = tuple(column.label(_OPERATION + column.name) for column in operations.c)
+PAYMENT = compiled(
+    select(payments, *_OPERATION_COLUMNS)
+    .outerjoin(
+        operations,
+        and_(operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name),
+    )
+    .where(payments.c.merchant == bindparam("merchant"), payments.c.name == bindparam("name"))
+    .order_by(operations.c.number)
+)
+
+
+def _listed() -> Select[tuple[object, ...]]:
+    states = bindparam("states", type_=ARRAY(Text))
+    reference = bindparam("merchant_reference", type_=Text)
+    after_time = bindparam("before_time", type_=TIMESTAMP(timezone=True))
+    first, last = (bindparam(n, type_=TIMESTAMP(timezone=True)) for n in ("min_time", "max_time"))
+    key = tuple_(payments.c.create_time, payments.c.name)
+    page = (
+        select(payments)
+        .where(
+            payments.c.merchant == bindparam("merchant"),
+            or_(states.is_(None), payments.c.state == func.any(states)),
+            or_(reference.is_(None), payments.c.merchant_reference == reference),
+            or_(first.is_(None), payments.c.create_time >= first),
+            or_(last.is_(None), payments.c.create_time < last),
+            or_(
+                after_time.is_(None),
+                key < tuple_(after_time, bindparam("before_name", type_=Text)),
+            ),
+        )
+        .order_by(payments.c.create_time.desc(), payments.c.name.desc())
+        .limit(bindparam("count", type_=BigInteger))
+        .subquery("page")
+    )
+    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
+    return (
+        select(page, *_OPERATION_COLUMNS)
+        .outerjoin(operations, its)
+        .order_by(page.c.create_time.desc(), page.c.name.desc(), operations.c.number)
+    )
+
+
+LIST = compiled(_listed())
+
+
+def _for_people() -> Select[tuple[object, ...]]:
+    merchants = bindparam("merchants", type_=ARRAY(Text))
+    after_time = bindparam("after_time", type_=TIMESTAMP(timezone=True))
+    key = tuple_(payments.c.create_time, payments.c.merchant, payments.c.name)
+    after = tuple_(
+        after_time, bindparam("after_merchant", type_=Text), bindparam("after_name", type_=Text)
+    )
+    of_payment = and_(
+        operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name
+    )
+    waiting = select(operations.c.number).where(of_payment, text(FOR_PEOPLE)).exists()
+    page = (
+        select(payments)
+        .where(
+            waiting,
+            or_(merchants.is_(None), payments.c.merchant == func.any(merchants)),
+            or_(after_time.is_(None), key > after),
+        )
+        .order_by(payments.c.create_time, payments.c.merchant, payments.c.name)
+        .limit(bindparam("count", type_=BigInteger))
+        .subquery("page")
+    )
+    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
+    return (
+        select(page, *_OPERATION_COLUMNS)
+        .outerjoin(operations, its)
+        .order_by(page.c.create_time, page.c.merchant, page.c.name, operations.c.number)
+    )
+
+
+FOR_PEOPLE_PAGE = compiled(_for_people())
+
+
+def to_payments(rows: list[Row]) -> list[Payment]:
+    """One payment for all rows of its name, in the order in which the names come."""
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row["name"], []).append(row)
+    return [
+        to_payment(found[0], [_operation(row) for row in found if row["operation_number"]])
+        for found in parts.values()
+    ]
+
+
+def _operation(row: Row) -> Row:
+    return {column.name: row[_OPERATION + column.name] for column in operations.c}
