@@ -36,6 +36,7 @@ accounts:
 ORIGIN = Origin("spiffe://cashier.local/service/router", f"00-{'a' * 32}-{'b' * 16}-00")
 START_WAIT_S = 60.0  # a Python process on a machine that runs many tests at once
 MERCHANT = "acme-games"
+ABLE = {"partial_capture": True, "multiple_capture": True, "refund": True, "payout": True}
 
 _numbers = itertools.count(1)
 
@@ -66,6 +67,26 @@ def a_command(
     return replace(command, **changes)
 
 
+def a_follow_up(
+    kind: Kind, target: Command, number: int = 2, *, amount: Money | None = None, **asked: Any
+) -> Command:
+    """A capture, void or refund of the target, as the next operation of its payment."""
+    payment, _, _ = target.operation.rpartition("/operations/")
+    return Command(
+        merchant=target.merchant,
+        operation=operation_name(payment, number),
+        account="",
+        amount=amount or target.amount,
+        request=Request(kind=kind, target=target.operation, **asked),
+    )
+
+
+def a_payout(account: str = "one", token: str = "tok_ok", **changes: Any) -> Command:  # noqa: S107
+    """A payout of 12.50 EUR."""
+    request = Request(kind=Kind.PAYOUT, token=token, method="CARD")
+    return replace(a_command(account, **changes), request=request)
+
+
 def sandbox_account(sandbox: Sandbox, **changes: Any) -> ProcessorAccount:
     """An account of the sandbox as the accounts file would say it."""
     facts = {
@@ -77,6 +98,7 @@ def sandbox_account(sandbox: Sandbox, **changes: Any) -> ProcessorAccount:
         "assets": ["EUR", "USD", "JPY", "KWD"],
         "fees": {"version": "v1", "percent_bps": 290, "fixed": {"EUR": 25}},
         "settlement_lag_days": 2,
+        "capabilities": ABLE,
     }
     return ProcessorAccount.model_validate(facts | changes)
 
@@ -120,6 +142,9 @@ class Rig:
             amount=command.amount,
             close_door=close_door,
         )
+        if not question.account:
+            found = await self.found(command)
+            question = replace(question, account=found.account if found else "one")
         return await self.asking(question, ORIGIN)
 
     async def found(self, command: Command) -> Call | None:
@@ -165,10 +190,16 @@ def running_sandbox(folder: Path) -> Iterator[Sandbox]:
 
 
 async def charges(sandbox: Sandbox, operation: str) -> list[Mapping[str, Any]]:
-    """What the sandbox's own ledger says was moved under an operation's name."""
+    """What the sandbox's own ledger says was charged under an operation's name."""
+    entries = await entries_of(sandbox, operation)
+    return [e for e in entries if e["moved"] and e["kind"] in {"charge", "resolve"}]
+
+
+async def entries_of(sandbox: Sandbox, operation: str) -> list[Mapping[str, Any]]:
+    """Everything that the sandbox's own ledger has under an operation's name."""
     async with sandbox.control() as control:
-        ledger = await control.get(f"/control/ledger?reference={operation}&moved=true")
-    return [entry for entry in ledger["entries"] if entry["kind"] in {"charge", "resolve"}]
+        ledger = await control.get(f"/control/ledger?reference={operation}")
+    return list(ledger["entries"])
 
 
 def accounts_file(path: Path, *accounts: ProcessorAccount) -> Path:

@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cashier_common.assets import is_known
 from cashier_common.errors import AssetUnknown
 from cashier_common.money import Money
+from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.errors import AccountNotEligible
 from cashier_gateway.domain.outcome import Settlement
 
@@ -36,11 +37,15 @@ class Row(BaseModel):
 
 
 class FeeSchedule(Row):
-    """What the processor keeps: hundredths of a percent plus minor units per asset."""
+    """What the processor keeps: hundredths of a percent plus minor units per asset.
+
+    `payout_fixed` is what one payout costs.
+    """
 
     version: str = Field(min_length=1, max_length=64)
     percent_bps: int = Field(ge=0, le=BASIS_POINTS_MAX)
     fixed: dict[str, Minor] = {}
+    payout_fixed: dict[str, Minor] = {}
 
     def fee(self, amount: Money) -> Money:
         """The expected fee on an amount, never above the amount itself."""
@@ -66,6 +71,16 @@ class Capabilities(Row):
     look_up: bool = True
 
 
+# What cannot be done without each capability, as a refusal says it.
+_LACKING: Final = {
+    "manual_capture": "it cannot authorize without capturing",
+    "partial_capture": "it cannot capture a part of an authorization",
+    "multiple_capture": "it captures an authorization once: say that the capture is final",
+    "refund": "it cannot refund",
+    "payout": "it cannot pay out",
+}
+
+
 class ProcessorAccount(Row):
     """One account of the accounts file. `credential` is a reference, never the secret itself."""
 
@@ -74,6 +89,8 @@ class ProcessorAccount(Row):
     state: AccountState = AccountState.ENABLED
     base_url: str
     credential: str
+    merchant_account: str = ""  # the processor's own name of the account, where it has one
+    webhook_secrets: tuple[str, ...] = ()  # references; two while a secret is being changed
     timeout_s: float = Field(TIMEOUT_MAX_S / 2, gt=0, le=TIMEOUT_MAX_S)
     honours_idempotency_keys: bool
     refused_fields: frozenset[str] = frozenset()  # optional request fields that this server refuses
@@ -101,7 +118,8 @@ class ProcessorAccount(Row):
 
     @model_validator(mode="after")
     def _speak_of_its_assets(self) -> Self:
-        stray = ({*self.limits} | {*self.fees.fixed}) - {*self.assets}
+        named = {*self.limits, *self.fees.fixed, *self.fees.payout_fixed}
+        stray = named - {*self.assets}
         if stray:
             raise ValueError(
                 f"limits or fees name {', '.join(sorted(stray))}, not among its assets"
@@ -109,7 +127,7 @@ class ProcessorAccount(Row):
         return self
 
     def check(self, *, merchant: str, method: str, amount: Money) -> None:
-        """AccountNotEligible or AssetUnknown where a new authorization may not come here."""
+        """AccountNotEligible or AssetUnknown where an authorization or payout may not come here."""
         if self.state is not AccountState.ENABLED:
             self._refuse(f"it is {self.state}")
         if self.merchants and merchant not in self.merchants:
@@ -125,11 +143,26 @@ class ProcessorAccount(Row):
             most = limit.max or "any amount"
             self._refuse(f"{amount.minor} is not within {limit.min} and {most} minor units")
 
-    def settlement(self, amount: Money, at: datetime) -> Settlement:
-        """What a success at this moment should settle as."""
+    def check_open(self) -> None:
+        """AccountNotEligible where not even what was begun here may be finished."""
+        if self.state is AccountState.DISABLED:
+            self._refuse(f"it is {self.state}")
+
+    def need(self, capability: str) -> None:
+        """AccountNotEligible where the account lacks a capability of that name."""
+        if not getattr(self.capabilities, capability):
+            self._refuse(_LACKING[capability])
+
+    def settlement(self, kind: Kind, amount: Money, at: datetime) -> Settlement:
+        """What a success at this moment should settle as; a refund costs nothing by itself."""
+        fee = Money(0, amount.asset)
+        if kind is Kind.PAYOUT:
+            fee = Money(self.fees.payout_fixed.get(amount.asset, 0), amount.asset)
+        elif kind is not Kind.REFUND:
+            fee = self.fees.fee(amount)
         return Settlement(
             fee_schedule_version=self.fees.version,
-            expected_fee=self.fees.fee(amount),
+            expected_fee=fee,
             due_at=at + timedelta(days=self.settlement_lag_days),
         )
 

@@ -119,6 +119,14 @@ class Call:
     lapsed: bool = False
     traceparent: str = ""
 
+    @property
+    def moves_money(self) -> bool:
+        """Whether a success settles: an authorization that only holds, and a void, do not."""
+        request = self.request
+        if request is None or request.kind is Kind.VOID:
+            return False
+        return request.capture or request.kind is not Kind.AUTHORIZE
+
     @classmethod
     def submitted(
         cls, command: Command, fingerprint: bytes, *, traceparent: str, at: datetime

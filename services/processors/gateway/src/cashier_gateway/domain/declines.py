@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Decline
 
@@ -35,7 +36,7 @@ EVENTS = {
     Category.IN_DOUBT: Event.LOSE_TRACK,
 }
 
-# Our own words, each with what it is about. A word of the last four families may never retry.
+# Our own words, each with what it is about; some families may never retry.
 MEANINGS: Mapping[str, str] = {
     "TRY_AGAIN_LATER": "issuer",
     "ISSUER_UNAVAILABLE": "issuer",
@@ -52,6 +53,10 @@ MEANINGS: Mapping[str, str] = {
     "AUTHENTICATION_REQUIRED": "authentication",
     "AUTHENTICATION_FAILED": "authentication",
     "AUTHORIZATION_REVOKED": "instrument",
+    "NOT_CAPTURABLE": "state",
+    "NOT_VOIDABLE": "state",
+    "NOT_REFUNDABLE": "state",
+    "NOT_FUNDED": "processor",
     "ACCOUNT_REFUSED": "processor",
     "RATE_LIMITED": "processor",
     "PROCESSOR_UNAVAILABLE": "processor",
@@ -63,7 +68,11 @@ MEANINGS: Mapping[str, str] = {
     "SANCTIONED": "sanctions",
     "REQUEST_MALFORMED": "malformed",
 }
-NEVER_RETRYABLE_FAMILIES = frozenset({"unknown", "timeout", "fraud", "sanctions", "malformed"})
+# No other rail can capture, void or refund what this one holds.
+NEVER_RETRYABLE_FAMILIES = frozenset(
+    {"state", "unknown", "timeout", "fraud", "sanctions", "malformed"}
+)
+OPERATIONS = frozenset({ANY, *Kind})
 # A second look at the processor's own word, for a row whose meaning was chosen too kindly.
 SUSPICIOUS_CODE = re.compile(
     r"time_?d?_?out|timeout|fraud|stolen|lost_card|pick_?up|sanction|embargo|compliance|blocklist"
@@ -139,6 +148,8 @@ def _faults(rows: tuple[Row, ...]) -> Iterator[str]:
         family = MEANINGS.get(row.meaning)
         if family is None:
             yield f"{name} means {row.meaning}, which is no word of ours: choose one of MEANINGS"
+        if row.operation not in OPERATIONS:
+            yield f"{name} is about {row.operation}, which is no operation: choose a Kind or {ANY}"
         if row.code == ANY:
             yield f"{name} catches every code: what is in no row is DECLINED_HARD already"
         if (row.operation, row.code, row.advice) in seen:

@@ -59,8 +59,8 @@ class Origin:
 class Move:
     """One transition with what an audit reader wants to know of it.
 
-    `source` is ANSWER for what the caller got, and LOOK_UP, RESUME or LATE_ANSWER for an outcome
-    that came after the caller's answer: those are told by StreamOutcomes.
+    `source` is ANSWER for what the caller got, and LOOK_UP, RESUME, LATE_ANSWER or VOID for an
+    outcome that came after the caller's answer: those are told by StreamOutcomes.
     """
 
     before: Call
@@ -71,7 +71,8 @@ class Move:
 
 ANSWER = "ANSWER"
 LOOK_UP = "LOOK_UP"
-LATE_SOURCES = frozenset({LOOK_UP, "RESUME", "LATE_ANSWER"})
+VOIDED = "VOID"  # another operation closed this one
+LATE_SOURCES = frozenset({LOOK_UP, "RESUME", "LATE_ANSWER", VOIDED})
 
 
 class Book(Protocol):

@@ -15,6 +15,7 @@ from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.errors import LeaseLost
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.domain.outcome import Answer, Outcome
+from cashier_gateway.flows.advance import advance
 from cashier_gateway.flows.ports import Book, Move, Origin, Terminal
 
 # An outcome that we know is worth some patience with a database that is away; together with
@@ -70,12 +71,12 @@ async def record(
 
     While the database stays away, the call as it was: SUBMITTING is nobody's success.
     """
-    after = call.advanced(answer.event, _outcome(answer, account, clock), answer.reference)
+    after = call.advanced(answer.event, _outcome(call, answer, account, clock), answer.reference)
     move = Move(call, after, answer.event, source)
     for pause_s in (*RECORD_PAUSES_S, 0.0):
         try:
             async with book.begin() as tx:
-                book.advance(tx, move, origin)
+                await advance(tx, move, origin, book)
         except LeaseLost:
             return await _overtaken(call, answer, book)
         except (StoreUnavailable, CommitUnknown, RaceLost):
@@ -123,15 +124,17 @@ async def _overtaken(call: Call, answer: Answer, book: Book) -> Call:
     return found
 
 
-def _outcome(answer: Answer, account: ProcessorAccount, clock: Clock) -> Outcome:
-    now = clock.now()
-    settled = answer.amount if answer.event is Event.SUCCEED else None
+def _outcome(call: Call, answer: Answer, account: ProcessorAccount, clock: Clock) -> Outcome:
+    now, request = clock.now(), call.request
+    settlement = None
+    if answer.event is Event.SUCCEED and answer.amount and request and call.moves_money:
+        settlement = account.settlement(request.kind, answer.amount, now)
     return Outcome(
         detail=answer.detail,
         observed_at=now,
         amount=answer.amount,
         decline=answer.decline,
         action=answer.action,
-        settlement=account.settlement(settled, now) if settled is not None else None,
+        settlement=settlement,
         risk_ppm=answer.risk_ppm,
     )

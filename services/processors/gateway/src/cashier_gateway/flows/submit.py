@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cashier_common.clock import Clock
-from cashier_common.errors import FieldInvalid, OperationFenced, OperationReused, StoreUnavailable
+from cashier_common.errors import OperationFenced, OperationReused, StoreUnavailable
 from cashier_common.failpoints import hit
 from cashier_gateway.domain.call import Call, Command
 from cashier_gateway.domain.errors import AccountNotEligible, OperationKnown
 from cashier_gateway.domain.lifecycle import State
+from cashier_gateway.flows.complete import complete
 from cashier_gateway.flows.ports import ANSWER, Book, Origin, Terminal
 from cashier_gateway.flows.resume import resume
 from cashier_gateway.flows.send import send
@@ -46,45 +47,39 @@ class Submit:
         )
 
     async def _begin(self, command: Command, origin: Origin, ticket: Ticket) -> Call:
-        terminal = self.terminals.get(command.account)
-        if terminal is None:
-            raise FieldInvalid(
-                "processor_account", command.account, "an account that ListCapabilities names"
-            )
-        call = Call.submitted(
-            command, ticket.fingerprint, traceparent=origin.traceparent, at=self.clock.now()
-        )
         try:
-            terminal.account.check(
-                merchant=command.merchant, method=command.request.method, amount=command.amount
+            completed, terminal = await complete(command, self.book, self.terminals)
+            call = Call.submitted(
+                completed, ticket.fingerprint, traceparent=origin.traceparent, at=self.clock.now()
             )
             async with self.book.begin() as tx:
                 self.book.add(tx, call, origin)
         except OperationKnown:
-            return await self._again(call, terminal, origin, ticket)
+            return await self._again(command, origin, ticket)
         except AccountNotEligible:
             # What was begun before the account was closed still has its answer.
-            if await self.book.find(merchant=call.merchant, operation=call.operation) is None:
+            if await self._find(command) is None:
                 raise
-            return await self._again(call, terminal, origin, ticket)
+            return await self._again(command, origin, ticket)
         await hit("gateway.after_row")
         return await send(
             call, terminal, origin, source=lambda: _source(ticket), book=self.book, clock=self.clock
         )
 
-    async def _again(self, asked: Call, terminal: Terminal, origin: Origin, ticket: Ticket) -> Call:
+    async def _again(self, command: Command, origin: Origin, ticket: Ticket) -> Call:
         """Wait until the earlier call rests; go on with it where its owner is gone."""
         ticket.is_replay = True
-        found = await self.book.find(merchant=asked.merchant, operation=asked.operation)
+        found = await self._find(command)
         while True:
             if found is None:  # rows are never deleted
-                raise RuntimeError(f"the row of {asked.operation} is gone")
+                raise RuntimeError(f"the row of {command.operation} is gone")
             earlier = found
             if found.fenced:
-                raise OperationFenced(operation=asked.operation)
-            if found.fingerprint != asked.fingerprint:
-                raise OperationReused(operation=asked.operation)
-            if found.state is not State.SUBMITTING:
+                raise OperationFenced(operation=found.operation)
+            if found.fingerprint != ticket.fingerprint:
+                raise OperationReused(operation=found.operation)
+            terminal = self.terminals.get(found.account)
+            if found.state is not State.SUBMITTING or terminal is None:
                 return found
             if found.lapsed:
                 return await resume(
@@ -93,9 +88,12 @@ class Submit:
                 )  # fmt: skip
             await asyncio.sleep(POLL_S)
             try:
-                found = await self.book.find(merchant=asked.merchant, operation=asked.operation)
+                found = await self._find(command)
             except StoreUnavailable:  # "nothing happened" would be a lie: the first is on its way
                 return earlier
+
+    async def _find(self, command: Command) -> Call | None:
+        return await self.book.find(merchant=command.merchant, operation=command.operation)
 
 
 def _source(ticket: Ticket) -> str:

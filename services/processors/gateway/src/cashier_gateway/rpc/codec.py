@@ -1,23 +1,17 @@
-"""Protos to domain and back; what the contract's annotations cannot say is checked here."""
+"""Domain to protos: outcomes and accounts as callers see them."""
 
-import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from cashier.common.v1 import action_pb2, instrument_pb2, money_pb2
 from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_account_pb2
-from cashier_common.assets import is_known
-from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
 from cashier_common.money import Money
 from cashier_gateway.domain.account import ProcessorAccount
-from cashier_gateway.domain.call import Call, Command, Kind, Request
+from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.outcome import Action, Outcome
-from cashier_gateway.flows.look_up import Question
 from cashier_gateway.flows.stream_outcomes import LateOutcome
 
-OPERATION: Final = re.compile(r"payments/pay_[a-z0-9]{1,64}/operations/[1-9][0-9]{0,8}")
 METHOD_PREFIX: Final = "PAYMENT_METHOD_"
 RAIL: Final = "gateway"
 _STATES: Final[dict[State, outcome_pb2.Outcome.State.ValueType]] = {
@@ -26,47 +20,6 @@ _STATES: Final[dict[State, outcome_pb2.Outcome.State.ValueType]] = {
     if state not in {State.ABSENT, State.SUBMITTING}
 }
 IN_DOUBT: Final = outcome_pb2.Outcome.STATE_IN_DOUBT
-_METHODS: Final = {
-    value.number: value.name.removeprefix(METHOD_PREFIX)
-    for value in instrument_pb2.PaymentMethod.DESCRIPTOR.values
-}
-
-
-def to_command(request: gateway_service_pb2.AuthorizeRequest) -> Command:
-    """The authorization that was asked for; a refusal names the field."""
-    instrument = request.instrument
-    return Command(
-        merchant=request.merchant,
-        operation=_operation(request.operation),
-        account=request.processor_account,
-        amount=_amount(request.amount),
-        request=Request(
-            kind=Kind.AUTHORIZE,
-            token=_token(instrument.tokens, request.processor_account),
-            capture=request.capture,
-            method=_METHODS[instrument.method],
-            merchant_reference=request.merchant_reference,
-            statement_descriptor=request.statement_descriptor,
-            return_url=request.return_url,
-            customer_id=request.customer.customer_id,
-            customer_country=request.customer.country,
-            off_session=request.off_session,
-        ),
-        expire_at=(
-            request.expire_time.ToDatetime(tzinfo=UTC) if request.HasField("expire_time") else None
-        ),
-    )
-
-
-def to_question(request: gateway_service_pb2.LookUpRequest) -> Question:
-    """The operation that is asked about."""
-    return Question(
-        merchant=request.merchant,
-        operation=_operation(request.operation),
-        account=request.processor_account,
-        amount=_amount(request.amount),
-        close_door=request.close_door,
-    )
 
 
 def call_to_proto(call: Call) -> outcome_pb2.Outcome:
@@ -184,34 +137,5 @@ def _action(action: Action) -> action_pb2.NextAction:
     return action_pb2.NextAction(sdk_data=action_pb2.SdkData(sdk=action.sdk, data=action.data))
 
 
-def _operation(name: str) -> str:
-    if OPERATION.fullmatch(name) is None:
-        raise FieldInvalid("operation", name[:64], "a name like payments/pay_…/operations/1")
-    return name
-
-
-def _amount(amount: money_pb2.Money) -> Money:
-    if not amount.asset_code:
-        raise FieldRequired("amount.asset_code")
-    if not is_known(amount.asset_code):
-        raise AssetUnknown("amount.asset_code", amount.asset_code[:64])
-    if amount.minor <= 0:
-        raise FieldInvalid("amount.minor", str(amount.minor), "a positive count of minor units")
-    return Money(amount.minor, amount.asset_code)
-
-
 def _set(proto: money_pb2.Money, amount: Money) -> None:
     proto.minor, proto.asset_code = amount.minor, amount.asset
-
-
-def _token(tokens: Iterable[instrument_pb2.InstrumentToken], account: str) -> str:
-    """The token that this account understands: tokens of a processor do not travel."""
-    for token in tokens:
-        if (
-            token.scope == instrument_pb2.InstrumentToken.SCOPE_PROCESSOR_ACCOUNT
-            and token.processor_account == account
-        ):
-            return token.token
-    raise FieldInvalid(
-        "instrument.tokens", "without a usable token", f"tokens with one of {account}"
-    )

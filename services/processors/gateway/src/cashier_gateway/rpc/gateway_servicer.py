@@ -10,11 +10,12 @@ from cashier_common.db.follow import Record
 from cashier_common.errors import FieldInvalid, NotServed
 from cashier_common.rpc.call import Call, current_call
 from cashier_common.rpc.record import require_place
+from cashier_gateway.domain.call import Command
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Origin, Terminal
 from cashier_gateway.flows.stream_outcomes import stream_outcomes
 from cashier_gateway.flows.submit import Submit
-from cashier_gateway.rpc import codec
+from cashier_gateway.rpc import codec, command_codec
 
 # What is kept of the caller's deadline for the answer to travel (money-safety.md §1.4).
 ANSWER_RESERVE_S: Final = 0.25
@@ -34,27 +35,32 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     async def Authorize(
         self, request: gateway_service_pb2.AuthorizeRequest, context: Any
     ) -> outcome_pb2.Outcome:
-        call = current_call()
-        command = codec.to_command(request)
-        if call.idempotency_key != command.operation:
-            raise FieldInvalid(
-                "idempotency-key", "another text than the operation", "the operation's name"
-            )
-        wait_s = max(call.deadline.remaining_s() - ANSWER_RESERVE_S, WAIT_MIN_S)
-        found, was_known = await self.submit(command, _origin(call), wait_s=wait_s)
-        if was_known:
-            call.mark_replayed()
-        if found is None:
-            return codec.in_doubt(
-                command.operation, command.account, at=self.clock.now(),
-                detail="the operation is under way and has no answer yet",
-            )  # fmt: skip
-        return codec.call_to_proto(found)
+        return await self._submit(command_codec.authorize_command(request))
+
+    async def Capture(
+        self, request: gateway_service_pb2.CaptureRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        return await self._submit(command_codec.capture_command(request))
+
+    async def Void(
+        self, request: gateway_service_pb2.VoidRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        return await self._submit(command_codec.void_command(request))
+
+    async def Refund(
+        self, request: gateway_service_pb2.RefundRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        return await self._submit(command_codec.refund_command(request))
+
+    async def Payout(
+        self, request: gateway_service_pb2.PayoutRequest, context: Any
+    ) -> outcome_pb2.Outcome:
+        return await self._submit(command_codec.payout_command(request))
 
     async def LookUp(
         self, request: gateway_service_pb2.LookUpRequest, context: Any
     ) -> outcome_pb2.Outcome:
-        question = codec.to_question(request)
+        question = command_codec.question(request)
         found = await self.run_look_up(question, _origin(current_call()))
         if found is None:
             return codec.in_doubt(
@@ -77,18 +83,6 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         async for outcome in late:
             yield codec.late_to_proto(outcome)
 
-    async def Capture(self, request: object, context: object) -> NoReturn:
-        raise NotServed("Capture")
-
-    async def Void(self, request: object, context: object) -> NoReturn:
-        raise NotServed("Void")
-
-    async def Refund(self, request: object, context: object) -> NoReturn:
-        raise NotServed("Refund")
-
-    async def Payout(self, request: object, context: object) -> NoReturn:
-        raise NotServed("Payout")
-
     async def ContinueAuthentication(self, request: object, context: object) -> NoReturn:
         raise NotServed("ContinueAuthentication")
 
@@ -100,6 +94,24 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
         async for health in _refused("WatchHealth"):
             yield health
+
+    async def _submit(self, command: Command) -> outcome_pb2.Outcome:
+        """What every moving method does with the command that it parsed."""
+        call = current_call()
+        if call.idempotency_key != command.operation:
+            raise FieldInvalid(
+                "idempotency-key", "another text than the operation", "the operation's name"
+            )
+        wait_s = max(call.deadline.remaining_s() - ANSWER_RESERVE_S, WAIT_MIN_S)
+        found, was_known = await self.submit(command, _origin(call), wait_s=wait_s)
+        if was_known:
+            call.mark_replayed()
+        if found is None:
+            return codec.in_doubt(
+                command.operation, command.account, at=self.clock.now(),
+                detail="the operation is under way and has no answer yet",
+            )  # fmt: skip
+        return codec.call_to_proto(found)
 
 
 async def _refused(method: str) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:

@@ -1,4 +1,4 @@
-"""Speaks to one account of the sandbox, which honours the key that every charge carries."""
+"""Speaks to one account of the sandbox, which honours the key that every request carries."""
 
 from typing import Final
 
@@ -15,13 +15,13 @@ from cashier_gateway.clients.failures import (
 )
 from cashier_gateway.clients.sandbox.wire import (
     HTTP_CREATED,
-    charge_answer,
-    charge_request,
+    answer_of,
     error_answer,
     key_answer,
+    request_of,
 )
 from cashier_gateway.domain.account import ProcessorAccount
-from cashier_gateway.domain.call import Call
+from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Answer
 from cashier_gateway.flows.ports import Keep
@@ -33,7 +33,7 @@ _tracer = trace.get_tracer("cashier_gateway")
 
 
 class SandboxProcessor:
-    """The charges API of one account."""
+    """The charges API of one account: every kind of operation, under its call's key."""
 
     def __init__(self, account: ProcessorAccount, *, base_url: str, credential: str) -> None:
         self._codes: Codes = load_codes("sandbox")
@@ -51,18 +51,19 @@ class SandboxProcessor:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
-        """Charge once: the same key again gets the first answer again."""
+        """Ask once: the same key again gets the first answer again."""
         headers = {**self._headers, "Idempotency-Key": call.downstream_key}
-        body = orjson.dumps(charge_request(call))
+        path, body = request_of(call)
+        kind = call.request.kind if call.request else Kind.AUTHORIZE
         try:
             status, answer = await self._ask(
-                "POST", "/v1/charges", self._timeout, headers=headers, body=body
+                "POST", path, self._timeout, headers=headers, body=orjson.dumps(body)
             )
         except EXCHANGE_FAILURES as error:
             return failure_answer("the sandbox", error)
         if status == HTTP_CREATED:
-            return charge_answer(call, answer, self._codes)
-        return error_answer(status, answer, self._codes)
+            return answer_of(call, kind, answer, self._codes)
+        return error_answer(kind, status, answer, self._codes)
 
     async def look_up(self, call: Call) -> Answer:
         """Ask what was done under the key; nothing that is found there is not final."""
