@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cashier_common.errors import AssetUnknown, TransitionRefused
+from cashier_common.errors import TransitionRefused
 from cashier_common.ids import downstream_key
 from cashier_common.money import Money
 from cashier_gateway.clients.declines import load_codes
-from cashier_gateway.domain.account import AccountState, FeeSchedule, Limit, ProcessorAccount
 from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.declines import (
     MEANINGS,
@@ -23,7 +22,6 @@ from cashier_gateway.domain.declines import (
     Row,
     lint,
 )
-from cashier_gateway.domain.errors import AccountNotEligible
 from cashier_gateway.domain.lifecycle import CALL, CERTAIN, Event, State
 from cashier_gateway.domain.outcome import Action, Answer, Decline, Outcome, Settlement
 
@@ -236,73 +234,6 @@ def test_an_outcome_survives_its_row():
     assert outcome == Outcome.from_json(outcome.to_json())
     assert "quiet" not in str(outcome.to_json(secrets=False))
     assert Outcome("x", AT) == Outcome.from_json(Outcome("x", AT).to_json())
-
-
-def an_account(**changes) -> ProcessorAccount:
-    facts = {
-        "account_id": "one",
-        "processor": "sandbox",
-        "base_url": "http://127.0.0.1:1",
-        "credential": "env:X",
-        "honours_idempotency_keys": True,
-        "assets": ["EUR", "JPY"],
-        "fees": FeeSchedule(version="v1", percent_bps=290, fixed={"EUR": 25}),
-        "settlement_lag_days": 2,
-    }
-    return ProcessorAccount.model_validate(facts | changes)
-
-
-@pytest.mark.parametrize(
-    ("minor", "asset", "fee"),
-    [(10_000, "EUR", 315), (1, "EUR", 1), (10, "EUR", 10), (1_000, "JPY", 29), (50, "JPY", 1)],
-)
-def test_a_fee_is_whole_units_and_never_above_the_amount(minor, asset, fee):
-    assert Money(fee, asset) == an_account().fees.fee(Money(minor, asset))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"state": AccountState.DRAINING},
-        {"state": AccountState.DISABLED},
-        {"merchants": ["somebody-else"]},
-        {"methods": ["PIX"]},
-        {"assets": ["JPY"], "fees": FeeSchedule(version="v", percent_bps=0)},
-        {"limits": {"EUR": Limit(min=2_000)}},
-        {"limits": {"EUR": Limit(max=1_000)}},
-    ],
-    ids=str,
-)
-def test_an_account_takes_only_what_it_was_contracted_for(changes):
-    account = an_account(**changes)
-
-    with pytest.raises(AccountNotEligible):
-        account.check(merchant="acme", method="CARD", amount=Money(1250, "EUR"))
-
-
-def test_an_account_takes_what_it_was_contracted_for():
-    account = an_account(limits={"EUR": Limit(min=1250, max=1250)}, merchants=["acme"])
-
-    account.check(merchant="acme", method="CARD", amount=Money(1250, "EUR"))
-    with pytest.raises(AssetUnknown):
-        account.check(merchant="acme", method="CARD", amount=Money(1, "XXQ"))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"assets": ["EUR", "XXQ"]},
-        {"limits": {"USD": {"min": 1}}},
-        {"timeout_s": 1_000},
-        {"account_id": "No Spaces"},
-        {"fees": {"version": "v", "percent_bps": 2.5}},
-        {"surprise": 1},
-    ],
-    ids=str,
-)
-def test_an_account_that_makes_no_sense_is_refused_at_the_start(changes):
-    with pytest.raises(ValueError, match="validation error"):
-        an_account(**changes)
 
 
 def test_an_answer_speaks_of_the_operation_unless_it_says_otherwise():
