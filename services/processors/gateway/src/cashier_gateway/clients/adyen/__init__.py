@@ -1,0 +1,1 @@
+"""Adyen and what speaks its Checkout API, over plain JSON."""

@@ -1,0 +1,144 @@
+"""Speaks to one Adyen merchant account, where repeating a request under its key is the look-up."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import aiohttp
+import orjson
+from opentelemetry import trace
+
+from cashier_common.clock import Clock, SystemClock
+from cashier_gateway.clients.adyen.notices import read_notices
+from cashier_gateway.clients.adyen.units import AmountNotExpressible
+from cashier_gateway.clients.adyen.wire import (
+    answer_of,
+    body_of,
+    error_answer,
+    not_expressible,
+    path_of,
+)
+from cashier_gateway.clients.declines import Codes, load_codes
+from cashier_gateway.clients.failures import (
+    CONNECT_TIMEOUT_S,
+    EXCHANGE_FAILURES,
+    connector,
+    failure_answer,
+)
+from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.domain.call import Call
+from cashier_gateway.domain.lifecycle import Event, State
+from cashier_gateway.domain.notice import Notice
+from cashier_gateway.domain.outcome import Answer
+from cashier_gateway.flows.ports import Keep
+
+NAME: Final = "Adyen"
+# Adyen keeps keys "for a minimum period of 7 days" (31 in an older text). A day less than the
+# shorter one, for clocks that differ: behind it a repetition could be a second payment.
+KEY_LIFE: Final = timedelta(days=6)
+# States in which Adyen has the request and tells the end by webhook; a repetition would bring the
+# first answer again, which is older than what we know.
+ACKNOWLEDGED: Final = frozenset({State.PENDING, State.ACTION_REQUIRED})
+
+_tracer = trace.get_tracer("cashier_gateway")
+
+
+class AdyenProcessor:
+    """Payments, modifications and payouts of one merchant account.
+
+    Checkout has no query for a payment. The same request under the same key brings the first
+    answer back, or happens now and once: that is the look-up, and the door.
+    """
+
+    def __init__(
+        self,
+        account: ProcessorAccount,
+        *,
+        base_url: str,
+        credential: str,
+        webhook_secrets: tuple[str, ...] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        self._codes: Codes = load_codes("adyen")
+        self._account = account
+        self._base = base_url.rstrip("/")
+        self._headers = {"X-API-Key": credential, "Content-Type": "application/json"}
+        self._webhook_secrets = webhook_secrets
+        self._clock = clock or SystemClock()
+        self._timeout = aiohttp.ClientTimeout(
+            total=account.timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, account.timeout_s)
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
+        """Ask once: the same key again gets the first answer again."""
+        try:
+            body = orjson.dumps(body_of(call, self._account.merchant_account))
+        except AmountNotExpressible as error:
+            return not_expressible(call, error, self._codes)
+        headers = {**self._headers, "Idempotency-Key": call.downstream_key}
+        try:
+            status, answer = await self._post(path_of(call), headers, body)
+        except EXCHANGE_FAILURES as error:
+            return failure_answer(NAME, error)
+        if status in {200, 201}:
+            return answer_of(call, answer, self._codes)
+        return error_answer(call, status, answer, self._codes)
+
+    async def look_up(self, call: Call) -> Answer:
+        """Repeat the request: its first answer comes back, or it happens now and once."""
+        if call.request is None:
+            return Answer(Event.LOSE_TRACK, "this rail has not seen the operation: close its door")
+        if call.state in ACKNOWLEDGED:
+            detail = "Adyen has the request, and tells its end by webhook alone"
+            return Answer(Event.LOSE_TRACK, detail, call.reference)
+        if self._clock.now() - call.created_at > KEY_LIFE:
+            return Answer(Event.LOSE_TRACK, "the key is too old to be repeated: ask Adyen")
+        answer = await self.send(call, _keep_nothing)
+        if answer.of_request:
+            # That this request was refused says nothing about the first one.
+            return Answer(Event.LOSE_TRACK, answer.detail, answer.reference)
+        return answer
+
+    async def close_door(self, call: Call) -> Answer:
+        """Show that it was never sent, or spend the key on it."""
+        if call.request is None:
+            return Answer(Event.CLOSE, "this rail never saw the operation, so it was never sent")
+        return await self.look_up(call)
+
+    def read_notices(self, headers: Mapping[str, str], body: bytes) -> tuple[Notice, ...]:
+        """Verify and read one webhook; NoticeRefused says why not."""
+        del headers  # Adyen signs named fields in the body
+        return read_notices(
+            body,
+            secrets=self._webhook_secrets,
+            merchant_account=self._account.merchant_account,
+            codes=self._codes,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
+        """One exchange: HTTP status and the answer as parsed JSON, None where it is no JSON."""
+        if self._session is None:  # a session belongs to the loop that runs it
+            self._session = aiohttp.ClientSession(
+                connector=connector(), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        with _tracer.start_as_current_span("adyen POST", kind=trace.SpanKind.CLIENT) as span:
+            async with self._session.post(
+                self._base + path, data=body, headers=headers, timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:  # fmt: skip
+                span.set_attribute("http.response.status_code", response.status)
+                raw = await response.read()
+        try:
+            return response.status, orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return response.status, None
+
+
+async def _keep_nothing(reference: str) -> None:
+    """A look-up records no reference before its answer."""
