@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cashier_sandbox.control import notices, truth, weather
+from cashier_sandbox.control import bank, notices, truth, weather
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.processors.native.read import settlement_file
 
@@ -50,5 +50,7 @@ def routes(branch: Branch) -> list[web.RouteDef]:
         web.get(f"{account}/notices", bound(notices.get_notices)),
         web.put(f"{account}/notices", bound(notices.put_mischief)),
         web.post(f"{account}/notices", bound(notices.resend)),
+        web.post("/control/{what:captures|refunds|payouts}/{id}/fail", bound(bank.post_failure)),
+        web.post(f"{charge}/request_for_information", bound(bank.post_question)),
         web.post("/control/reset", bound(weather.reset)),
     ]

@@ -28,6 +28,7 @@ _OPERATIONS: dict[Kind, Operation] = {
     Kind.DISPUTE_EVIDENCE: Operation.DISPUTE,
     Kind.DISPUTE_CLOSED: Operation.DISPUTE,
     Kind.ENDPOINT: Operation.ENDPOINT,
+    Kind.MODIFICATION_REFUSED: Operation.VOID,
 }
 
 
@@ -68,6 +69,8 @@ class Book:
         self.movements: list[Movement] = []
         # The movements of a charge, refund, payout or chargeback, in order.
         self.moved_by: dict[str, list[Movement]] = defaultdict(list)
+        # Captures, refunds and payouts that had succeeded and failed at the bank.
+        self.failed_later: set[str] = set()
         self.settled_count = 0
         self.settlements: list[Entry] = []
         self.entries: list[Entry] = []
@@ -98,7 +101,7 @@ class Book:
 def _spent(entry: Entry, news: News) -> SpentKey:
     twist, fault = entry.detail.get("twist"), entry.detail.get("fault")
     return SpentKey(
-        operation=_OPERATIONS[entry.kind],
+        operation=Operation(entry.detail.get("operation", _OPERATIONS[entry.kind])),
         fingerprint=entry.detail["fingerprint"],
         news=news,
         twist=Twist(twist) if twist else None,

@@ -28,6 +28,11 @@ def stable_id(prefix: str, seed: int, *parts: str | int) -> str:
     return f"{prefix}_{''.join(letters)}"
 
 
+def short_id(name: str, *, chars: int) -> str:
+    """Return the first characters of an id behind its prefix in capitals: `ch_ab…` → `AB…`."""
+    return name.partition("_")[2][:chars].upper()
+
+
 class LatencyKind(StrEnum):
     """The shape of the delay before an effect."""
 

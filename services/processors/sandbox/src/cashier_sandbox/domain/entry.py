@@ -28,6 +28,14 @@ class Kind(StrEnum):
     DISPUTE_CLOSED = "dispute_closed"
     ENDPOINT = "endpoint"
     ENDPOINT_GONE = "endpoint_gone"
+    # A capture, void or refund that was taken, and refused when nobody waited for the answer.
+    MODIFICATION_REFUSED = "modification_refused"
+    # What had succeeded fails at the bank, and the money goes back.
+    CAPTURE_FAILED = "capture_failed"
+    REFUND_FAILED = "refund_failed"
+    PAYOUT_FAILED = "payout_failed"
+    # The payer's bank asks about a charge; nothing moves.
+    INFORMATION_REQUESTED = "information_requested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,6 +229,34 @@ def _endpoint_gone(book: Book, entry: Entry) -> None:
     del book.endpoints[entry.id]
 
 
+def _nothing(_book: Book, _entry: Entry) -> None:
+    """It is told, and changes nothing."""
+
+
+def _capture_failed(book: Book, entry: Entry) -> None:
+    book.failed_later.add(entry.id)
+    charge = book.charges[entry.charge or ""]
+    book.charges[charge.id] = replace(
+        charge,
+        amount_captured=charge.amount_captured + entry.moved,
+        fee=charge.fee + entry.fee,
+        captures=tuple(capture for capture in charge.captures if capture.id != entry.id),
+    )
+
+
+def _refund_failed(book: Book, entry: Entry) -> None:
+    book.failed_later.add(entry.id)
+    refund = book.refunds[entry.id]
+    book.refunds[entry.id] = replace(refund, status=Status.DECLINED, decline=entry.detail["code"])
+    _give_back(book, refund.charge, pending=0, done=-entry.moved)
+
+
+def _payout_failed(book: Book, entry: Entry) -> None:
+    book.failed_later.add(entry.id)
+    payout = book.payouts[entry.id]
+    book.payouts[entry.id] = replace(payout, status=Status.DECLINED, decline=entry.detail["code"])
+
+
 FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.CHARGE: _charge,
     Kind.CAPTURE: _capture,
@@ -247,4 +275,9 @@ FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.DISPUTE_CLOSED: _dispute_closed,
     Kind.ENDPOINT: _endpoint,
     Kind.ENDPOINT_GONE: _endpoint_gone,
+    Kind.MODIFICATION_REFUSED: _nothing,
+    Kind.CAPTURE_FAILED: _capture_failed,
+    Kind.REFUND_FAILED: _refund_failed,
+    Kind.PAYOUT_FAILED: _payout_failed,
+    Kind.INFORMATION_REQUESTED: _nothing,
 }

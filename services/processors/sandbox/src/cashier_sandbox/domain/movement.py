@@ -22,6 +22,9 @@ class Movement:
     amount: int
     fee: int
     at: str
+    # What happened, and the charge that it happened to.
+    entry: str = ""
+    charge: str = ""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,9 @@ _REPORTED: dict[Kind, tuple[str, str, int]] = {
     Kind.CHARGEBACK: ("adjustment", "charged_back", -1),
     Kind.DISPUTE_CLOSED: ("adjustment", "charged_back", -1),
     Kind.PAYOUT: ("transfer", "paid_out", -1),
+    Kind.CAPTURE_FAILED: ("payment_failure_refund", "charged", 1),
+    Kind.REFUND_FAILED: ("refund_failure", "refunded", -1),
+    Kind.PAYOUT_FAILED: ("transfer_failure", "paid_out", -1),
 }
 _RESOLVED: dict[str, Kind] = {"ch": Kind.CHARGE, "re": Kind.REFUND, "po": Kind.PAYOUT}
 
@@ -58,6 +64,8 @@ def movement_of(entry: Entry) -> Movement:
         seq=entry.seq,
         type=_REPORTED[kind][0],
         source=(entry.charge or "") if kind is Kind.CAPTURE else entry.id,
+        entry=entry.id,
+        charge=entry.charge or "",
         reference=entry.reference or "",
         currency=entry.currency or "",
         amount=entry.moved,

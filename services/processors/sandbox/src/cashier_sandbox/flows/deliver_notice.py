@@ -45,12 +45,14 @@ class Face:
     called right after the ledger line, so it may look at the desk's book but must not wait.
     `sign` returns the headers of one sending: (endpoint, body, Unix seconds) → headers.
     `secret` makes the secret of a new endpoint that was registered without one, from its id.
+    `seal` returns the bytes that one endpoint gets, where the API signs inside the body.
     `taken` says whether an answer means that the notice was taken (its status is 2xx by default).
     """
 
     write: Callable[[Desk, News], Sequence[Notice]]
     sign: Callable[[Endpoint, bytes, int], Mapping[str, str]]
     secret: Callable[[str], str]
+    seal: Callable[[Endpoint, bytes], bytes] = lambda _endpoint, body: body
     taken: Callable[[int], bool] = lambda status: 200 <= status < 300  # noqa: PLR2004
 
 
@@ -114,12 +116,13 @@ class Deliveries:
 
     async def _deliver(self, endpoint: Endpoint, notice: Notice, tries: int) -> None:
         await self._dawdle(notice)
+        body = self.face.seal(endpoint, notice.body)
         for number in range(tries):
             if number:
                 await asyncio.sleep(BACK_OFF_FIRST_S * 2 ** (number - 1))
-            headers = self.face.sign(endpoint, notice.body, int(time.time()))
+            headers = self.face.sign(endpoint, body, int(time.time()))
             async with self._at_once:
-                status = await self._postman.post(endpoint.url, headers, notice.body)
+                status = await self._postman.post(endpoint.url, headers, body)
             if status is not None and self.face.taken(status):
                 self.delivered += 1
                 return
@@ -131,8 +134,9 @@ class Deliveries:
             await self._released.wait()
         mischief = self._desk.conditions.mischief
         scatter_ms = mischief.scatter_ms * self._draw("scatter", notice) // MILLION_PPM
-        if mischief.late_ms or scatter_ms:
-            await asyncio.sleep((mischief.late_ms + scatter_ms) / 1000)
+        delay_s = (mischief.late_ms + scatter_ms) / 1000
+        if delay_s:
+            await asyncio.sleep(delay_s)
 
     def _draw(self, what: str, notice: Notice) -> int:
         return draw_ppm(self._desk.seed, self._desk.account.name, what, notice.id)

@@ -36,14 +36,22 @@ def issue_settlement(
             Code.NOTHING_TO_SETTLE,
             f"nothing moved at account {account.name} since its last settlement",
         )
-    name = f"set_{account.name}_{len(book.settlements) + 1:06d}"
+    charges = {movement.charge for movement in movements if movement.charge}
     try:
-        batch = batch_of(movements, mistakes, name=name, seed=seed, at=now())
+        batch = batch_of(
+            movements,
+            mistakes,
+            account=account.name,
+            number=len(book.settlements) + 1,
+            references={charge: book.charges[charge].reference for charge in charges},
+            seed=seed,
+            at=now(),
+        )
     except TooFewRows as error:
         raise invalid("anomalies", str(error)) from error
     form = FORMATS[account.settlement_format]
     content = form.write(batch)
-    file_name = f"{name}.{form.suffix}"
+    file_name = form.file_name(batch)
     files.write(account.name, file_name, content)
     detail = {
         "format": account.settlement_format,
@@ -56,7 +64,7 @@ def issue_settlement(
         "movements_to": len(book.movements),
     }
     return desk.ledger.record(
-        Draft(account=account.name, kind=Kind.SETTLEMENT, id=name, detail=detail)
+        Draft(account=account.name, kind=Kind.SETTLEMENT, id=batch.id, detail=detail)
     )
 
 

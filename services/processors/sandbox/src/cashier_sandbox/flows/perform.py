@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from cashier_sandbox.domain.book import SpentKey
 from cashier_sandbox.domain.chance import draw_ppm
@@ -32,12 +32,16 @@ class Order:
     """One request under an idempotency key; the fingerprint covers path and parsed body.
 
     `patience_s` is how long it waits for an earlier request with its key that is still at work.
+    `late` writes down a refusal by state where the API has said "received" and tells it later;
+    `note` is what the API wants to find again in the entry's detail.
     """
 
     key: str
     fingerprint: str
     ask: Ask
     patience_s: float = IN_PROGRESS_WAIT_S
+    late: Callable[[Order, Refused], Draft] | None = None
+    note: Mapping[str, str] = field(default_factory=dict)
 
 
 # What a key keeps where failures are kept: the work had begun, so it is not for the same key again.
@@ -66,7 +70,7 @@ async def perform(desk: Desk, order: Order, effect: Callable[[Behaviour], Draft]
     try:
         behaviour = await _break_before(desk, order)
         _refuse_closed(desk, order.key)
-        desk.ledger.record(_marked(desk, behaviour, effect(behaviour)))
+        desk.ledger.record(_marked(desk, order, behaviour, _draft(order, behaviour, effect)))
         desk.tries.pop(order.key, None)
     except Refused as refused:
         if desk.keeps_failures and refused.code in _KEPT:
@@ -145,10 +149,20 @@ def _keep(desk: Desk, order: Order, refused: Refused) -> None:
     )
 
 
-def _marked(desk: Desk, behaviour: Behaviour, draft: Draft) -> Draft:
-    if not desk.keeps_failures or behaviour.after is not Fault.INTERNAL:
-        return draft
-    return replace(draft, detail={**draft.detail, "fault": behaviour.after})
+def _draft(order: Order, behaviour: Behaviour, effect: Callable[[Behaviour], Draft]) -> Draft:
+    try:
+        return effect(behaviour)
+    except Refused as refused:
+        if order.late is None or refused.code is not Code.STATE_REFUSED:
+            raise
+        return order.late(order, refused)
+
+
+def _marked(desk: Desk, order: Order, behaviour: Behaviour, draft: Draft) -> Draft:
+    mark: dict[str, str] = dict(order.note)
+    if desk.keeps_failures and behaviour.after is Fault.INTERNAL:
+        mark["fault"] = behaviour.after
+    return replace(draft, detail={**draft.detail, **mark}) if mark else draft
 
 
 def _in_progress(key: str) -> Refused:

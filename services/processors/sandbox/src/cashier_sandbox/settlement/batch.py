@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -17,11 +17,16 @@ ALTER_MAX_MINOR = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """One line, in no format yet; `net` is amount less fee, times RFC 3339 UTC."""
+    """One line, in no format yet; `net` is amount less fee, times RFC 3339 UTC.
+
+    `source` is what the line is about, `entry` what happened, `charge` what it happened to.
+    """
 
     id: str
     type: str
     source: str
+    entry: str
+    charge: str
     description: str
     currency: str
     amount: int
@@ -58,9 +63,13 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A settlement as issued."""
+    """A settlement as issued; `number` counts the account's, `references` names charges."""
 
     id: str
+    account: str
+    number: int
+    at: str
+    references: Mapping[str, str]
     rows: Sequence[Row]
     payouts: dict[str, str]
     anomalies: Sequence[Anomaly]
@@ -71,9 +80,17 @@ class TooFewRows(Exception):
 
 
 def batch_of(
-    movements: Sequence[Movement], mistakes: Mistakes, *, name: str, seed: int, at: str
+    movements: Sequence[Movement],
+    mistakes: Mistakes,
+    *,
+    account: str,
+    number: int,
+    references: Mapping[str, str],
+    seed: int,
+    at: str,
 ) -> Batch:
     """Return the rows in order of time, a payout row per currency last, balanced as issued."""
+    name = f"set_{account}_{number:06d}"
     payouts = {
         currency: stable_id("po", seed, name, currency)
         for currency in sorted({movement.currency for movement in movements})
@@ -83,6 +100,8 @@ def batch_of(
             id=movement.id,
             type=movement.type,
             source=movement.source,
+            entry=movement.entry,
+            charge=movement.charge,
             description=movement.reference,
             currency=movement.currency,
             amount=movement.amount,
@@ -104,7 +123,16 @@ def batch_of(
         for kind, row, detail in made
     ]
     rows += _payout_rows(rows, payouts, name=name, at=at)
-    return Batch(id=name, rows=rows, payouts=payouts, anomalies=anomalies)
+    return Batch(
+        id=name,
+        account=account,
+        number=number,
+        at=at,
+        references=references,
+        rows=rows,
+        payouts=payouts,
+        anomalies=anomalies,
+    )
 
 
 def _spoil(
@@ -148,10 +176,13 @@ def _spoil(
 
 
 def _stranger(like: Row, number: int, *, name: str, seed: int) -> Row:
+    charge = stable_id("ch", seed, name, "unknown", number)
     return replace(
         like,
         id=stable_id("txn", seed, name, "unknown", number),
-        source=stable_id("ch", seed, name, "unknown", number),
+        source=charge,
+        entry=charge,
+        charge=charge,
         description=stable_id("unknown", seed, name, number),
     )
 
@@ -165,6 +196,8 @@ def _payout_rows(rows: Sequence[Row], payouts: dict[str, str], *, name: str, at:
             id="txn" + payout.removeprefix("po"),
             type="payout",
             source=payout,
+            entry=payout,
+            charge="",
             description=name,
             currency=currency,
             amount=-sums[currency],

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cashier_sandbox.settlement.adyen import adyen_file_name, adyen_settlement_details
 from cashier_sandbox.settlement.batch import Batch
 
 # Stripe makes funds available after this many days in most countries.
@@ -64,11 +65,14 @@ def stripe_balance_transactions(batch: Batch) -> bytes:
 class Format:
     """How a batch becomes a file."""
 
-    suffix: str
     content_type: str
+    file_name: Callable[[Batch], str]
     write: Callable[[Batch], bytes]
 
 
 FORMATS: dict[str, Format] = {
-    "stripe_balance_transactions": Format("csv", "text/csv", stripe_balance_transactions),
+    "stripe_balance_transactions": Format(
+        "text/csv", lambda batch: f"{batch.id}.csv", stripe_balance_transactions
+    ),
+    "adyen_settlement_details": Format("text/csv", adyen_file_name, adyen_settlement_details),
 }
