@@ -51,7 +51,7 @@ async def test_fifty_callers_with_one_key_charge_once_and_hear_the_same(
     assert Payment.STATE_SUCCEEDED == payment.state
     assert 1_000 == payment.captured_amount.minor
     assert CALLERS - 1 == sum(answer.replayed for answer in answers)
-    assert 1 == len(await processors.charges_of(payment.name))
+    assert 1 == len(await processors.moves_of(payment.name))
 
 
 async def test_a_retry_with_another_certificate_gets_the_same_payment(mesh, checkout, processors):
@@ -64,7 +64,7 @@ async def test_a_retry_with_another_certificate_gets_the_same_payment(mesh, chec
 
     assert first.payment == again.payment
     assert (False, True) == (first.replayed, again.replayed)
-    assert 1 == len(await processors.charges_of(first.payment.name))
+    assert 1 == len(await processors.moves_of(first.payment.name))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_a_key_used_for_another_request_is_refused(checkout, processors, c
 
     assert (grpc.StatusCode.FAILED_PRECONDITION, "IDEMPOTENCY_KEY_REUSED") == status
     assert first.payment == (await checkout.create(request, key)).payment
-    assert 1 == len(await processors.charges_of(first.payment.name))
+    assert 1 == len(await processors.moves_of(first.payment.name))
 
 
 async def test_two_requests_racing_with_one_key_make_one_payment(checkout, processors):
@@ -110,7 +110,7 @@ async def test_two_requests_racing_with_one_key_make_one_payment(checkout, proce
     assert 10 == len(answers)
     assert 1 == len({answer.payment.amount.minor for answer in answers})
     assert {"IDEMPOTENCY_KEY_REUSED"} == reasons
-    assert 1 == len(await processors.charges_of(answers[0].payment.name))
+    assert 1 == len(await processors.moves_of(answers[0].payment.name))
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ async def test_a_live_payment_keeps_its_merchant_reference(checkout, processors)
     status = await refused(checkout, a_payment(reference=reference), other_key)
 
     assert (grpc.StatusCode.ALREADY_EXISTS, "MERCHANT_REFERENCE_IN_USE") == status
-    assert 1 == len(await processors.charges_of(first.payment.name))
-    assert [] == await processors.charges_of(payment_name(MERCHANT, other_key))
+    assert 1 == len(await processors.moves_of(first.payment.name))
+    assert [] == await processors.moves_of(payment_name(MERCHANT, other_key))
 
 
 async def test_of_twenty_racing_payments_with_one_reference_one_is_made(checkout):
@@ -231,7 +231,7 @@ async def test_a_payment_ends_although_its_caller_hangs_up(checkout, processors)
 
     assert Payment.STATE_PROCESSING == moving.state
     assert Payment.STATE_SUCCEEDED == payment.state
-    assert 1 == len(await processors.charges_of(name))
+    assert 1 == len(await processors.moves_of(name))
 
 
 async def test_a_caller_out_of_time_hears_how_it_stands_and_a_retry_hears_the_end(
@@ -246,7 +246,7 @@ async def test_a_caller_out_of_time_hears_how_it_stands_and_a_retry_hears_the_en
     assert Payment.STATE_SUCCEEDED == patient.payment.state
     assert hurried.payment.name == patient.payment.name
     assert patient.replayed
-    assert 1 == len(await processors.charges_of(patient.payment.name))
+    assert 1 == len(await processors.moves_of(patient.payment.name))
 
 
 async def _found(client: MeshClient, name: str) -> Payment | None:

@@ -22,6 +22,7 @@ CALL_S = 20.0
 PAGE_SIZE = 500
 Payment = payment_pb2.Payment
 Request = payment_service_pb2.CreatePaymentRequest
+PayoutRequest = payment_service_pb2.CreatePayoutRequest
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def a_payment(
     asset: str = "USD",
     merchant: str = MERCHANT,
     reference: str = "",
+    manual: bool = False,
     **more_tokens: str,
 ) -> Request:
     """A card payment of a new customer; `more_tokens` are `account=token`, `_` for `-`."""
@@ -66,11 +68,33 @@ def a_payment(
             ],
         ),
         metadata={"basket": number},
+        capture_method=payment_pb2.CAPTURE_METHOD_MANUAL
+        if manual
+        else payment_pb2.CAPTURE_METHOD_AUTOMATIC,
     )  # fmt: skip
     request.customer.country = "US"
     request.customer.customer_id = number
     request.device.fingerprint = number
     return request
+
+
+def a_payout(account: str = "sandbox-us", token: str = "tok_ok", **changes) -> PayoutRequest:  # noqa: S107
+    """A payout to a card of a new customer."""
+    paid = a_payment(account, token, **changes)
+    return PayoutRequest(
+        merchant=paid.merchant, merchant_reference=paid.merchant_reference, amount=paid.amount,
+        instrument=paid.instrument, customer=paid.customer,
+    )  # fmt: skip
+
+
+def _keyed(key: str) -> tuple[tuple[str, str]]:
+    return (("idempotency-key", key or a_key()),)
+
+
+def _part(payment: Payment, minor: int | None) -> money_pb2.Money | None:
+    if minor is None:
+        return None
+    return money_pb2.Money(minor=minor, asset_code=payment.amount.asset_code)
 
 
 class MeshClient:
@@ -104,6 +128,40 @@ class MeshClient:
         payment = await call
         trailing = dict(await call.trailing_metadata())
         return Answer(payment, trailing.get("idempotent-replayed") == "true")
+
+    async def payout(self, request: PayoutRequest, key: str, timeout_s: float = CALL_S) -> Payment:
+        """Pay out."""
+        return await self._stub.CreatePayout(request, timeout=timeout_s, metadata=_keyed(key))
+
+    async def capture(
+        self, payment: Payment, minor: int | None = None, *, final: bool = False, key: str = ""
+    ) -> Payment:
+        """Take a part, or all that is left."""
+        request = payment_service_pb2.CapturePaymentRequest(
+            merchant=payment.merchant, name=payment.name, amount=_part(payment, minor), final=final
+        )
+        return await self._stub.CapturePayment(request, timeout=CALL_S, metadata=_keyed(key))
+
+    async def cancel(self, payment: Payment, key: str = "") -> Payment:
+        """Release what is held."""
+        request = payment_service_pb2.CancelPaymentRequest(
+            merchant=payment.merchant, name=payment.name, reason="the test wants it"
+        )
+        return await self._stub.CancelPayment(request, timeout=CALL_S, metadata=_keyed(key))
+
+    async def refund(self, payment: Payment, minor: int | None = None, *, key: str = "") -> Payment:
+        """Give a part back, or all that is left."""
+        request = payment_service_pb2.RefundPaymentRequest(
+            merchant=payment.merchant, name=payment.name, amount=_part(payment, minor)
+        )
+        return await self._stub.RefundPayment(request, timeout=CALL_S, metadata=_keyed(key))
+
+    async def confirm(self, payment: Payment, key: str = "") -> Payment:
+        """Go on after the customer acted."""
+        request = payment_service_pb2.ConfirmPaymentRequest(
+            merchant=payment.merchant, name=payment.name
+        )
+        return await self._stub.ConfirmPayment(request, timeout=CALL_S, metadata=_keyed(key))
 
     async def get(self, name: str, merchant: str = MERCHANT) -> Payment:
         request = payment_service_pb2.GetPaymentRequest(merchant=merchant, name=name)

@@ -1,6 +1,7 @@
 """What the processors themselves say was moved: asked over their own APIs, never of our tables."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,15 +14,16 @@ LOCALSTRIPE_KEY = "sk_test_localstripe"
 STRIPE_PAGE_SIZE = 100
 SANDBOX_PAGE_SIZE = 10_000
 OPERATION_FIELD = "cashier_operation"
-MOVING_KINDS = frozenset({"charge", "capture", "resolve"})
+# Kinds of ledger entries that we asked for; what a processor takes back by itself is another story.
+MOVING_KINDS = frozenset({"charge", "capture", "resolve", "refund", "payout"})
 
 
 @dataclass(frozen=True)
-class Charge:
-    """Money that a processor took from a customer, for the operation that it was told."""
+class Move:
+    """Money that a processor moved for the operation that it was told; out is negative."""
 
     place: str  # an account of the sandbox, or `localstripe`, whose accounts share one book
-    charge_id: str
+    move_id: str
     operation: str
     minor: int
     asset: str
@@ -73,14 +75,14 @@ class Processors:
             self._cards[LOCALSTRIPE] = str(method["id"])
         return self._cards[LOCALSTRIPE]
 
-    async def charges(self) -> list[Charge]:
-        """Every charge that took money, at every processor."""
-        return [*await self._sandbox_charges(), *await self._stripe_charges()]
+    async def moves(self) -> list[Move]:
+        """Every movement of money, at every processor."""
+        return [*await self._sandbox_moves(), *await self._stripe_moves()]
 
-    async def charges_of(self, *payments: str) -> list[Charge]:
-        """The charges of some payments."""
+    async def moves_of(self, *payments: str) -> list[Move]:
+        """The movements of some payments."""
         wanted = set(payments)
-        return [c for c in await self.charges() if c.operation.split("/operations/")[0] in wanted]
+        return [c for c in await self.moves() if c.operation.split("/operations/")[0] in wanted]
 
     async def traces(self) -> list[Trace]:
         """Everything that bears the name of an operation, declined and unconfirmed included."""
@@ -114,30 +116,55 @@ class Processors:
             assert response.status == 201, answer
             return str(answer["id"])
 
-    async def _sandbox_charges(self) -> list[Charge]:
+    @asynccontextmanager
+    async def rules(self, account: str, *rules: Mapping[str, Any]) -> AsyncIterator[None]:
+        """What the sandbox does to matching requests meanwhile."""
+        path = f"/control/accounts/{account}/rules"
+        await self._sandbox_put(path, {"rules": rules})
+        try:
+            yield
+        finally:
+            await self._sandbox_put(path, {"rules": []})
+
+    async def approve(self, url: str) -> None:
+        """Do as the payer who opens the page and agrees."""
+        async with self._session.post(url, json={"outcome": "approve"}) as response:
+            assert response.status < 300, await response.text()
+
+    async def _sandbox_moves(self) -> list[Move]:
         return [
-            Charge(
-                place=entry["account"], charge_id=entry["charge"] or entry["id"],
+            Move(
+                place=entry["account"],
+                move_id=(entry["charge"] if entry["kind"] == "charge" else "") or entry["id"],
                 operation=entry["reference"] or "", minor=entry["moved"], asset=entry["currency"],
             )
             for entry in await self._entries("true")
             if entry["kind"] in MOVING_KINDS
         ]  # fmt: skip
 
-    async def _stripe_charges(self) -> list[Charge]:
+    async def _stripe_moves(self) -> list[Move]:
         if not self.has_stripe:
             return []
         intents = await self._stripe_list("/v1/payment_intents")
         operations = {intent["id"]: _operation(intent) for intent in intents}
-        return [
-            Charge(
-                place=LOCALSTRIPE, charge_id=charge["id"],
+        charges = [
+            Move(
+                place=LOCALSTRIPE, move_id=charge["id"],
                 operation=operations.get(charge["payment_intent"]) or _operation(charge),
                 minor=charge["amount"], asset=charge["currency"].upper(),
             )
             for charge in await self._stripe_list("/v1/charges")
             if charge["status"] == "succeeded" and charge["captured"]
         ]  # fmt: skip
+        refunds = [
+            Move(
+                place=LOCALSTRIPE, move_id=refund["id"], operation=_operation(refund),
+                minor=-refund["amount"], asset=refund["currency"].upper(),
+            )
+            for refund in await self._stripe_list("/v1/refunds")
+            if refund["status"] == "succeeded"
+        ]  # fmt: skip
+        return charges + refunds
 
     async def _stripe_list(self, path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -159,6 +186,12 @@ class Processors:
             if not page["has_more"]:
                 return found
             after = page["next_after"]
+
+    async def _sandbox_put(self, path: str, body: Mapping[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {self._control}"}
+        url = f"{self._sandbox}{path}"
+        async with self._session.put(url, json=body, headers=headers) as response:
+            assert response.status < 300, await response.text()
 
     async def _sandbox_get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self._control}"}

@@ -31,7 +31,7 @@ class Schedule:
 # (NACHA R05, R07, R10), and the debit itself settles within days. Vouchers are paid within days of
 # their expiry. Chains and instant rails answer within minutes.
 PENDING: Mapping[Method, Schedule] = {
-    Method.CARD: Schedule((60, 5 * MINUTE_S, HOUR_S, 6 * HOUR_S), DAY_S, 7),
+    Method.CARD: Schedule((10, 60, 5 * MINUTE_S, HOUR_S, 6 * HOUR_S), DAY_S, 7),
     Method.ACH: Schedule((HOUR_S, 6 * HOUR_S), DAY_S, 10),
     Method.SEPA: Schedule((HOUR_S, 6 * HOUR_S), DAY_S, 14),
     Method.RTP: Schedule((10, 60, 5 * MINUTE_S, HOUR_S, 6 * HOUR_S), DAY_S, 2),
