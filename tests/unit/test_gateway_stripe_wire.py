@@ -18,7 +18,7 @@ from cashier_gateway.clients.stripe.wire import (
     intent_answer,
     intent_params,
 )
-from cashier_gateway.domain.call import Call
+from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import Event
 from tests.unit.test_gateway_domain import A_COMMAND, AT
 
@@ -150,7 +150,7 @@ def refused(status: int | None, body: object) -> stripe.StripeError:
     ids=str,
 )
 def test_a_refused_request_says_only_what_is_known(status, fault, event, of_request):
-    answer = error_answer(refused(status, {"error": fault}), "", CODES)
+    answer = error_answer(Kind.AUTHORIZE, refused(status, {"error": fault}), "", CODES)
 
     assert (event, of_request) == (answer.event, answer.of_request)
 

@@ -1,6 +1,7 @@
 """Stripe's messages: what a PaymentIntent is asked to be, and what it says about a call."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from stripe import PaymentIntent, StripeError
@@ -9,11 +10,12 @@ from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
 from cashier_common.money import Money
 from cashier_gateway.clients.declines import Codes
 from cashier_gateway.clients.stripe.units import AmountNotExpressible, from_stripe, to_stripe
-from cashier_gateway.domain.call import Call
+from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Action, Answer
 
-OPERATION: Final = "authorize"
+# Stripe may forget a key after 24 hours; from then on it proves nothing and protects from nothing.
+KEY_LIFE: Final = timedelta(hours=23)
 # Metadata is how a person, an export or a look-up finds our operation at Stripe.
 OPERATION_FIELD: Final = "cashier_operation"
 MERCHANT_FIELD: Final = "cashier_merchant"
@@ -25,7 +27,7 @@ class RequestLost(Exception):
 
 
 def intent_params(
-    call: Call, *, confirm: bool, refused: frozenset[str]
+    call: Call, *, confirm: bool, refused: frozenset[str], multicapture: bool = False
 ) -> PaymentIntentCreateParams:
     """What the intent shall be, without the fields in `refused`; AmountNotExpressible."""
     if call.request is None:
@@ -35,6 +37,8 @@ def intent_params(
     if "allowed_payment_method_types" not in refused:
         params["allowed_payment_method_types"] = ["card"]
     params["capture_method"] = "automatic" if call.request.capture else "manual"
+    if multicapture and not call.request.capture:
+        params["payment_method_options"] = {"card": {"request_multicapture": "if_available"}}
     if confirm:
         params["confirm"] = True
         params["off_session"] = call.request.off_session
@@ -53,8 +57,12 @@ def confirm_params(call: Call, *, refused: frozenset[str]) -> PaymentIntentConfi
 def bare_intent_params(call: Call) -> PaymentIntentCreateParams:
     """An intent that cannot charge: no payment method, not confirmed."""
     amount, currency = to_stripe(call.amount)
-    metadata = {OPERATION_FIELD: call.operation, MERCHANT_FIELD: call.merchant}
-    return {"amount": amount, "currency": currency, "metadata": metadata}
+    return {"amount": amount, "currency": currency, "metadata": metadata_of(call)}
+
+
+def metadata_of(call: Call) -> dict[str, str]:
+    """What an object of ours carries at Stripe."""
+    return {OPERATION_FIELD: call.operation, MERCHANT_FIELD: call.merchant}
 
 
 def intent_answer(call: Call, intent: PaymentIntent, codes: Codes) -> Answer:
@@ -79,13 +87,13 @@ def intent_answer(call: Call, intent: PaymentIntent, codes: Codes) -> Answer:
         case "canceled":
             return Answer(Event.CLOSE, "the intent is canceled", reference)
         case "requires_payment_method" if seen.get("last_payment_error"):
-            return _declined(seen["last_payment_error"], reference, codes)
+            return _declined(Kind.AUTHORIZE, seen["last_payment_error"], reference, codes)
         case "requires_confirmation" | "requires_payment_method" as status:
             return Answer(Event.LOSE_TRACK, f"the intent {status}: nothing moved yet", reference)
     return Answer(Event.LOSE_TRACK, "the intent is in a state that we do not know", reference)
 
 
-def error_answer(error: StripeError, reference: str, codes: Codes) -> Answer:
+def error_answer(kind: Kind, error: StripeError, reference: str, codes: Codes) -> Answer:
     """What a refused request says; what is in no row says nothing."""
     status, body = error.http_status, error.json_body
     fault = body.get("error") if isinstance(body, Mapping) else None
@@ -94,12 +102,12 @@ def error_answer(error: StripeError, reference: str, codes: Codes) -> Answer:
             Event.LOSE_TRACK, f"Stripe answered HTTP {status} without its error", reference
         )
     if status == HTTP_DECLINED:
-        return _declined(fault, reference, codes)
+        return _declined(kind, fault, reference, codes)
     for code in (fault.get("code"), fault.get("type")):
-        if type(code) is str and codes.errors.knows(operation=OPERATION, code=code):
+        if type(code) is str and codes.errors.knows(operation=kind, code=code):
             if status >= 500:  # noqa: PLR2004 - the effect of a server's fault is never known
                 break
-            event, decline = codes.errors.read(operation=OPERATION, code=code, advice="")
+            event, decline = codes.errors.read(operation=kind, code=code, advice="")
             detail = f"Stripe answered HTTP {status} {code}"
             if event is Event.LOSE_TRACK:
                 return Answer(event, detail, reference)
@@ -109,7 +117,9 @@ def error_answer(error: StripeError, reference: str, codes: Codes) -> Answer:
 
 def not_expressible(error: AmountNotExpressible, codes: Codes) -> Answer:
     """The money cannot be said in Stripe's units, so nothing was sent."""
-    _, decline = codes.errors.read(operation=OPERATION, code="parameter_invalid_integer", advice="")
+    _, decline = codes.errors.read(
+        operation=Kind.AUTHORIZE, code="parameter_invalid_integer", advice=""
+    )
     return Answer(Event.DECLINE_HARD, str(error), decline=decline, of_request=True)
 
 
@@ -127,16 +137,17 @@ def _conflict(call: Call, seen: Mapping[str, Any], reference: str) -> Answer | N
     if named != call.operation:
         return Answer(Event.CONFLICT, "the intent carries another operation", reference, money)
     received = seen.get("amount_received")
-    if seen.get("status") == "succeeded" and type(received) is int and received != amount:
-        part = from_stripe(received, currency)
+    at_once = call.request is None or call.request.capture  # later captures may be of a part
+    if at_once and seen.get("status") == "succeeded" and received not in {None, amount}:
+        part = from_stripe(received, currency) if type(received) is int else None
         return Answer(Event.CONFLICT, f"only {received} {currency} were received", reference, part)
     return None
 
 
-def _declined(fault: Mapping[str, Any], reference: str, codes: Codes) -> Answer:
+def _declined(kind: Kind, fault: Mapping[str, Any], reference: str, codes: Codes) -> Answer:
     code = str(fault.get("decline_code") or fault.get("code") or "")
     advice = str(fault.get("network_advice_code") or fault.get("advice_code") or "")
-    event, decline = codes.declines.read(operation=OPERATION, code=code, advice=advice)
+    event, decline = codes.declines.read(operation=kind, code=code, advice=advice)
     return Answer(event, f"Stripe declined: {code}", reference, decline=decline)
 
 
