@@ -82,11 +82,13 @@ def news_of(book: Book, entry: Entry) -> News:
     dispute = book.chargebacks.get(entry.id)
     charge_id = entry.charge or (entry.id if entry.id in book.charges else "")
     charge = book.charges.get(charge_id)
-    intent_id = charge.intent if charge else entry.id
+    intent = book.intents.get(charge.intent if charge else entry.id)
+    if intent and charge is None:
+        charge = book.charges.get(intent.charge)
     return News(
         entry=entry,
         charge=charge,
-        intent=book.intents.get(intent_id),
+        intent=intent,
         refund=refund,
         payout=payout,
         dispute=dispute,

@@ -12,7 +12,14 @@ from cashier_sandbox.flows.deliver_notice import Face
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.http.dialect import NATIVE, Dialect
 from cashier_sandbox.http.fields import BODY_MAX_BYTES
+from cashier_sandbox.processors.adyen.api import routes as adyen_routes
+from cashier_sandbox.processors.adyen.errors import ADYEN
+from cashier_sandbox.processors.adyen.notices import NOTICES as ADYEN_NOTICES
 from cashier_sandbox.processors.native.api import routes as native_routes
+from cashier_sandbox.processors.stripe.api import routes as stripe_routes
+from cashier_sandbox.processors.stripe.errors import DIALECT as STRIPE
+from cashier_sandbox.processors.stripe.events import FACE as STRIPE_NOTICES
+from cashier_sandbox.processors.stripe.form import BODY_MAX_BYTES as STRIPE_BODY_MAX_BYTES
 
 
 class Files(Protocol):
@@ -38,4 +45,12 @@ class Imitation:
 
 IMITATIONS: dict[str, Imitation] = {
     "native": Imitation(routes=native_routes),
+    "stripe": Imitation(
+        routes=stripe_routes,
+        dialect=STRIPE,
+        notices=STRIPE_NOTICES,
+        keeps_failures=True,
+        body_max_bytes=STRIPE_BODY_MAX_BYTES,
+    ),
+    "adyen": Imitation(routes=adyen_routes, dialect=ADYEN, notices=ADYEN_NOTICES),
 }

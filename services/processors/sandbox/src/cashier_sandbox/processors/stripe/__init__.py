@@ -1,0 +1,1 @@
+"""Stripe's API as documented, over the sandbox's own ledger."""
