@@ -10,25 +10,37 @@ from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.service import App, Role
-from cashier_common.settings import Environment, SettingsRefused
+from cashier_common.settings import Environment, SettingsRefused, split_address
 from cashier_common.worker import Worker
+from cashier_gateway.clients.adyen.adapter import AdyenProcessor
 from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
 from cashier_gateway.clients.stripe.adapter import StripeProcessor
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Processor, Terminal
 from cashier_gateway.flows.submit import Submit
+from cashier_gateway.flows.take_notice import TakeNotice
 from cashier_gateway.flows.under_way import UnderWay
+from cashier_gateway.http.intake import Intake, open_intake
 from cashier_gateway.rpc.gateway_servicer import GatewayServicer
 from cashier_gateway.settings import GatewaySettings
-from cashier_gateway.storage.accounts import load_accounts, resolve, resolve_credential
+from cashier_gateway.storage.accounts import (
+    load_accounts,
+    resolve,
+    resolve_credential,
+    resolve_webhook_secrets,
+)
 from cashier_gateway.storage.calls import CallBook
+from cashier_gateway.storage.inbox import Inbox
+from cashier_gateway.workers.inbox import PERIOD_S as INBOX_PERIOD_S
+from cashier_gateway.workers.inbox import Postman
 from cashier_gateway.workers.resume import PERIOD_S as RESUME_PERIOD_S
 from cashier_gateway.workers.resume import Resumer
 
 DOMAIN: Final = "gateway.cashier"
 SERVICE: Final = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
 ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
+    "adyen": AdyenProcessor,
     "sandbox": SandboxProcessor,
     "stripe": StripeProcessor,
 }
@@ -50,7 +62,14 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         clock=clock,
     )
 
+    letters, intake = Inbox(database), None
+    if settings.webhook_listen and role is Role.SERVE:
+        host, port = split_address(settings.webhook_listen)
+        intake = await open_intake(Intake(letters, terminals), host, port)
+
     async def stop() -> None:
+        if intake is not None:
+            await intake.cleanup()
         await under_way.drain()
         for terminal in terminals.values():
             await terminal.processor.close()
@@ -64,6 +83,11 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         workers=[
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
             Worker("resume", Resumer(book, terminals, clock).step, RESUME_PERIOD_S),
+            Worker(
+                "inbox",
+                Postman(letters, TakeNotice(letters, book, terminals, clock)).step,
+                INBOX_PERIOD_S,
+            ),
         ],
         readiness=database.ping,
         on_stop=stop,
@@ -77,10 +101,10 @@ def _adapter(account: ProcessorAccount, settings: GatewaySettings) -> Processor:
             f"account {account.account_id} is at {account.processor}: there are adapters for "
             f"{', '.join(ADAPTERS)}"
         )
+    development = settings.environment is Environment.DEVELOPMENT
     return adapter(
         account,
         base_url=resolve(account.base_url, of=f"base_url of {account.account_id}"),
-        credential=resolve_credential(
-            account, development=settings.environment is Environment.DEVELOPMENT
-        ),
+        credential=resolve_credential(account, development=development),
+        webhook_secrets=resolve_webhook_secrets(account, development=development),
     )

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from cashier_common.settings import PREFIX, Environment, ServiceSettings
+from cashier_common.settings import PREFIX, Environment, ServiceSettings, split_address
 
 
 class GatewaySettings(ServiceSettings):
@@ -16,6 +16,18 @@ class GatewaySettings(ServiceSettings):
         None,
         description="YAML file of processor accounts; in development our own sandbox by default.",
     )
+
+    webhook_listen: str = Field(
+        "",
+        description="Address for webhooks, `host:port`, plain HTTP behind a proxy; empty: off.",
+    )
+
+    @field_validator("webhook_listen")
+    @classmethod
+    def _is_an_address_or_off(cls, value: str) -> str:
+        if value:
+            split_address(value)
+        return value
 
     @model_validator(mode="after")
     def _names_its_accounts(self) -> Self:

@@ -1,6 +1,6 @@
 """What the flows need of the world, as the flows see it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -8,6 +8,7 @@ from cashier_common.db.transaction import UnitOfWork
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.lifecycle import Event
+from cashier_gateway.domain.notice import Notice
 from cashier_gateway.domain.outcome import Answer
 
 Keep: TypeAlias = Callable[[str], Awaitable[None]]
@@ -34,6 +35,9 @@ class Processor(Protocol):
         processor honours keys, repeating the request is a door as well: its first answer comes
         back, or it happens now and once, and both are the truth.
         """
+
+    def read_notices(self, headers: Mapping[str, str], body: bytes) -> tuple[Notice, ...]:
+        """Verify and read one webhook; NoticeRefused says why not, and never a secret."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -72,7 +76,8 @@ class Move:
 ANSWER = "ANSWER"
 LOOK_UP = "LOOK_UP"
 VOIDED = "VOID"  # another operation closed this one
-LATE_SOURCES = frozenset({LOOK_UP, "RESUME", "LATE_ANSWER", VOIDED})
+WEBHOOK = "WEBHOOK"
+LATE_SOURCES = frozenset({LOOK_UP, "RESUME", "LATE_ANSWER", VOIDED, WEBHOOK})
 
 
 class Book(Protocol):

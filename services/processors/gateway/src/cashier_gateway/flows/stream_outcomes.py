@@ -8,6 +8,7 @@ from typing import Any
 from cashier_common.db.audit import SealedStep
 from cashier_common.db.follow import Record, late_steps
 from cashier_gateway.domain.lifecycle import State
+from cashier_gateway.domain.notice import DisputeNews
 from cashier_gateway.domain.outcome import Outcome
 
 
@@ -25,6 +26,10 @@ class LateOutcome:
     outcome: Outcome
     source: str
     traceparent: str
+    # What was told beside the outcome: SUCCEEDED, REVERSED or DISPUTED; else the state is told.
+    told: str = ""
+    reversal_reference: str = ""
+    dispute: DisputeNews | None = None
 
 
 async def stream_outcomes(record: Record, *, shard: int, after: int) -> AsyncIterator[LateOutcome]:
@@ -34,6 +39,7 @@ async def stream_outcomes(record: Record, *, shard: int, after: int) -> AsyncIte
 
 
 def _late(step: SealedStep, payload: dict[str, Any]) -> LateOutcome:
+    dispute = payload.get("dispute")
     return LateOutcome(
         shard=step.shard,
         position=step.position,
@@ -45,4 +51,7 @@ def _late(step: SealedStep, payload: dict[str, Any]) -> LateOutcome:
         outcome=Outcome.from_json(payload["outcome"]),
         source=payload["source"],
         traceparent=step.traceparent,
+        told=payload.get("told", ""),
+        reversal_reference=payload.get("reversal_reference", ""),
+        dispute=DisputeNews.from_json(dispute) if dispute else None,
     )

@@ -9,6 +9,7 @@ from cashier_common.money import Money
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.lifecycle import State
+from cashier_gateway.domain.notice import DisputeNews
 from cashier_gateway.domain.outcome import Action, Outcome
 from cashier_gateway.flows.stream_outcomes import LateOutcome
 
@@ -43,18 +44,24 @@ def in_doubt(operation: str, account: str, *, detail: str, at: datetime) -> outc
 
 
 def late_to_proto(late: LateOutcome) -> gateway_service_pb2.OutcomeEvent:
-    """A late outcome for whoever keeps a cursor."""
+    """A late outcome, or what was told beside the outcome, for whoever keeps a cursor."""
+    outcome = _outcome(
+        operation=late.operation,
+        account=late.account,
+        state=late.state,
+        reference=late.reference,
+        outcome=late.outcome,
+    )
+    if late.told:
+        outcome.state = outcome_pb2.Outcome.State.Value(f"STATE_{late.told}")
+    outcome.reversal_reference = late.reversal_reference
+    if late.dispute is not None:
+        outcome.dispute.CopyFrom(_dispute(late.dispute))
     return gateway_service_pb2.OutcomeEvent(
         shard=late.shard,
         position=late.position,
         merchant=late.merchant,
-        outcome=_outcome(
-            operation=late.operation,
-            account=late.account,
-            state=late.state,
-            reference=late.reference,
-            outcome=late.outcome,
-        ),
+        outcome=outcome,
         source=late.source,
         traceparent=late.traceparent,
     )
@@ -126,6 +133,24 @@ def _outcome(
         proto.settlement.due_time.FromDatetime(outcome.settlement.due_at)
     if outcome.risk_ppm is not None:
         proto.processor_risk_ppm = outcome.risk_ppm
+    return proto
+
+
+def _dispute(news: DisputeNews) -> outcome_pb2.DisputeNotice:
+    notice = outcome_pb2.DisputeNotice
+    proto = notice(
+        processor_reference=news.reference,
+        stage=notice.Stage.Value(f"STAGE_{news.stage.value}"),
+        state=notice.State.Value(f"STATE_{news.state.value}"),
+        funds_withdrawn=news.funds_withdrawn,
+        reason_code=news.reason_code,
+        arn=news.arn,
+        liability_shifted=news.liability_shifted,
+    )
+    if news.amount is not None:
+        _set(proto.amount, news.amount)
+    if news.evidence_due_at is not None:
+        proto.evidence_due_time.FromDatetime(news.evidence_due_at)
     return proto
 
 

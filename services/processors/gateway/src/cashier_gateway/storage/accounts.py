@@ -63,14 +63,26 @@ def resolve(reference: str, *, of: str) -> str:
 
 def resolve_credential(account: ProcessorAccount, *, development: bool) -> str:
     """The secret of an account; plain text is refused, but for test keys in development."""
-    for part in account.credential.split("|"):
+    return _secret(
+        account.credential, of=f"credential of {account.account_id}", development=development
+    )
+
+
+def resolve_webhook_secrets(account: ProcessorAccount, *, development: bool) -> tuple[str, ...]:
+    """The secrets that the account's webhooks are signed with, under the same rules."""
+    of = f"webhook_secrets of {account.account_id}"
+    return tuple(_secret(one, of=of, development=development) for one in account.webhook_secrets)
+
+
+def _secret(reference: str, *, of: str, development: bool) -> str:
+    for part in reference.split("|"):
         is_reference = part.startswith(("env:", "file:"))
         if not is_reference and not (development and part.startswith(TEST_PREFIX)):
             raise SettingsRefused(
-                f"credential of {account.account_id} holds a plain value: refer to it as env:NAME "
-                "or file:/path (test:… may stand in the file in development only)"
+                f"{of} holds a plain value: refer to it as env:NAME or file:/path "
+                "(test:… may stand in the file in development only)"
             )
-    return resolve(account.credential, of=f"credential of {account.account_id}")
+    return resolve(reference, of=of)
 
 
 def _content(path: Path, of: str) -> str:

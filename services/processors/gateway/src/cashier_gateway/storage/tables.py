@@ -7,9 +7,11 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Dialect,
     Index,
+    Integer,
     LargeBinary,
     Table,
     Text,
@@ -58,4 +60,45 @@ calls: Final = Table(
     not_negative("amount_minor"),
     # The resume worker's search; a row is in it for the few seconds of its call.
     Index("calls_lapsing_idx", "lease_until", postgresql_where=text("state = 'SUBMITTING'")),
+    # How a webhook finds the call that it is about.
+    Index("calls_operation_idx", "operation"),
+    Index(
+        "calls_account_reference_idx", "account", "reference",
+        postgresql_where=text("reference <> ''"),
+    ),
+    Index(
+        "calls_acting_on_idx", "account", text("(request->>'authorization_reference')"),
+        postgresql_where=text("(request->>'authorization_reference') IS NOT NULL"),
+    ),
+)  # fmt: skip
+
+inbox: Final = Table(
+    "inbox",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("notice", JsonText(), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", TIME, nullable=False),
+    Column("result", Text, nullable=False, server_default=text("''")),
+    Column("received_at", TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("settled_at", TIME),
+    CheckConstraint("state IN ('WAITING', 'DONE', 'DEAD')", name="state_known"),
+    CheckConstraint("octet_length(body_hash) = 32", name="body_hash_length"),
+    Index("inbox_due_idx", "next_at", postgresql_where=text("state = 'WAITING'")),
+    Index("inbox_dead_idx", "received_at", postgresql_where=text("state = 'DEAD'")),
+)
+# What a processor told of a call beside its outcome: one row for each thing, as it is known now.
+notes: Final = Table(
+    "notes",
+    metadata,
+    Column("merchant", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("facts", JsonText(), nullable=False),
+    Column("occurred_at", TIME),
+    CheckConstraint("kind IN ('SUCCEEDED', 'REVERSED', 'DISPUTED')", name="kind_known"),
 )

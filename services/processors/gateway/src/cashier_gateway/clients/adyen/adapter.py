@@ -9,6 +9,7 @@ import orjson
 from opentelemetry import trace
 
 from cashier_common.clock import Clock, SystemClock
+from cashier_common.settings import SettingsRefused
 from cashier_gateway.clients.adyen.notices import read_notices
 from cashier_gateway.clients.adyen.units import AmountNotExpressible
 from cashier_gateway.clients.adyen.wire import (
@@ -63,7 +64,9 @@ class AdyenProcessor:
         self._account = account
         self._base = base_url.rstrip("/")
         self._headers = {"X-API-Key": credential, "Content-Type": "application/json"}
-        self._webhook_secrets = webhook_secrets
+        self._webhook_keys = tuple(
+            _key(secret, of=account.account_id) for secret in webhook_secrets
+        )
         self._clock = clock or SystemClock()
         self._timeout = aiohttp.ClientTimeout(
             total=account.timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, account.timeout_s)
@@ -111,7 +114,7 @@ class AdyenProcessor:
         del headers  # Adyen signs named fields in the body
         return read_notices(
             body,
-            secrets=self._webhook_secrets,
+            keys=self._webhook_keys,
             merchant_account=self._account.merchant_account,
             codes=self._codes,
         )
@@ -138,6 +141,15 @@ class AdyenProcessor:
             return response.status, orjson.loads(raw)
         except orjson.JSONDecodeError:
             return response.status, None
+
+
+def _key(secret: str, *, of: str) -> bytes:
+    try:
+        return bytes.fromhex(secret)
+    except ValueError:
+        raise SettingsRefused(
+            f"webhook_secrets of {of} hold what is no hexadecimal key: Adyen shows its HMAC keys so"
+        ) from None
 
 
 async def _keep_nothing(reference: str) -> None:

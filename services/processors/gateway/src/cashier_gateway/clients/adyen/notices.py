@@ -83,20 +83,13 @@ class Item:
 
 
 def read_notices(
-    body: bytes, *, secrets: tuple[str, ...], merchant_account: str, codes: Codes
+    body: bytes, *, keys: tuple[bytes, ...], merchant_account: str, codes: Codes
 ) -> tuple[Notice, ...]:
     """Every item of a webhook, all of them verified; NoticeRefused when one is not."""
-    keys = [_key(secret) for secret in secrets]
     return tuple(_notice(item, merchant_account, codes) for item in _items(body, keys))
 
 
-def sign(fields: Mapping[str, Any], secret: str) -> str:
-    """Adyen's signature over a NotificationRequestItem: base64 of an HMAC-SHA256."""
-    digest = hmac.new(_key(secret), _signed_text(fields), hashlib.sha256).digest()
-    return base64.b64encode(digest).decode()
-
-
-def _items(body: bytes, keys: list[bytes]) -> Iterator[Item]:
+def _items(body: bytes, keys: tuple[bytes, ...]) -> Iterator[Item]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -114,7 +107,7 @@ def _items(body: bytes, keys: list[bytes]) -> Iterator[Item]:
         yield _item(fields)
 
 
-def _verify(fields: Mapping[str, Any], keys: list[bytes]) -> None:
+def _verify(fields: Mapping[str, Any], keys: tuple[bytes, ...]) -> None:
     extra = fields.get("additionalData")
     told = extra.get("hmacSignature") if isinstance(extra, Mapping) else None
     if type(told) is not str:
@@ -167,15 +160,6 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if name != _FREE_TEXT and ":" in value:
         raise NoticeRefused(NoticeFault.UNREADABLE, f"{name} holds a colon")
     return value
-
-
-def _key(secret: str) -> bytes:
-    try:
-        return bytes.fromhex(secret)
-    except ValueError:
-        raise NoticeRefused(
-            NoticeFault.UNVERIFIED, "a webhook secret of this account is no hexadecimal key"
-        ) from None
 
 
 def _item(fields: Mapping[str, Any]) -> Item:

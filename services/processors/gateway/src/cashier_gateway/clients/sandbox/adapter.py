@@ -1,5 +1,6 @@
 """Speaks to one account of the sandbox, which honours the key that every request carries."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -23,6 +24,7 @@ from cashier_gateway.clients.sandbox.wire import (
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import Event
+from cashier_gateway.domain.notice import Notice, NoticeFault, NoticeRefused
 from cashier_gateway.domain.outcome import Answer
 from cashier_gateway.flows.ports import Keep
 
@@ -35,7 +37,15 @@ _tracer = trace.get_tracer("cashier_gateway")
 class SandboxProcessor:
     """The charges API of one account: every kind of operation, under its call's key."""
 
-    def __init__(self, account: ProcessorAccount, *, base_url: str, credential: str) -> None:
+    def __init__(
+        self,
+        account: ProcessorAccount,
+        *,
+        base_url: str,
+        credential: str,
+        webhook_secrets: tuple[str, ...] = (),
+    ) -> None:
+        del webhook_secrets  # it sends no webhooks
         self._codes: Codes = load_codes("sandbox")
         self._base = base_url.rstrip("/")
         self._headers = {
@@ -72,6 +82,11 @@ class SandboxProcessor:
     async def close_door(self, call: Call) -> Answer:
         """Close the key: afterwards it was used, or nothing can ever happen under it."""
         return await self._key(call, "POST", f"/v1/keys/{call.downstream_key}/close")
+
+    def read_notices(self, headers: Mapping[str, str], body: bytes) -> tuple[Notice, ...]:
+        """Its charges API sends no webhooks: whatever comes is somebody else's."""
+        del headers, body
+        raise NoticeRefused(NoticeFault.UNVERIFIED, "this processor sends no webhooks")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -44,13 +44,55 @@ CREATE TABLE calls (
 CALLS_INDEX = """
 CREATE INDEX calls_lapsing_idx ON calls (lease_until) WHERE state = 'SUBMITTING'
 """
+CALLS_FOUND = (
+    "CREATE INDEX calls_operation_idx ON calls (operation)",
+    "CREATE INDEX calls_account_reference_idx ON calls (account, reference) WHERE reference <> ''",
+    """CREATE INDEX calls_acting_on_idx ON calls (account, (request->>'authorization_reference'))
+    WHERE (request->>'authorization_reference') IS NOT NULL""",
+)
+INBOX = """
+CREATE TABLE inbox (
+    account text NOT NULL,
+    event_id text NOT NULL,
+    body_hash bytea NOT NULL,
+    notice jsonb NOT NULL,
+    state text NOT NULL,
+    tries integer NOT NULL DEFAULT 0,
+    next_at timestamptz NOT NULL,
+    result text NOT NULL DEFAULT '',
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    settled_at timestamptz,
+    CONSTRAINT inbox_pkey PRIMARY KEY (account, event_id),
+    CONSTRAINT inbox_state_known_check CHECK (state IN ('WAITING', 'DONE', 'DEAD')),
+    CONSTRAINT inbox_body_hash_length_check CHECK (octet_length(body_hash) = 32)
+)
+"""
+INBOX_INDEXES = (
+    "CREATE INDEX inbox_due_idx ON inbox (next_at) WHERE state = 'WAITING'",
+    "CREATE INDEX inbox_dead_idx ON inbox (received_at) WHERE state = 'DEAD'",
+)
+NOTES = """
+CREATE TABLE notes (
+    merchant text NOT NULL,
+    operation text NOT NULL,
+    kind text NOT NULL,
+    reference text NOT NULL,
+    facts jsonb NOT NULL,
+    occurred_at timestamptz,
+    CONSTRAINT notes_pkey PRIMARY KEY (merchant, operation, kind, reference),
+    CONSTRAINT notes_kind_known_check CHECK (kind IN ('SUCCEEDED', 'REVERSED', 'DISPUTED'))
+)
+"""
 
 
 def upgrade() -> None:
     """Create everything; a row of a call is never deleted, so the app role may not."""
     op.execute(CALLS)
     op.execute(CALLS_INDEX)
+    for statement in (*CALLS_FOUND, INBOX, *INBOX_INDEXES, NOTES):
+        op.execute(statement)
     create_expect_rows()
     create_audit_tables()
     grant_app_role()
-    op.execute(f'REVOKE DELETE ON calls FROM "{app_role()}"')
+    for table in ("calls", "inbox", "notes"):
+        op.execute(f'REVOKE DELETE ON {table} FROM "{app_role()}"')

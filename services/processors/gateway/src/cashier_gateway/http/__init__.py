@@ -1,0 +1,1 @@
+"""The face that processors speak to: their webhooks come in here."""
