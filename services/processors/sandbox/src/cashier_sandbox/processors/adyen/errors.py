@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import orjson
 from aiohttp import web
@@ -17,6 +18,7 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 TRANSIENT = "transient-error"
 UNPROCESSABLE = 422
 FORBIDDEN = 403
+SERVER_FAULT = 500
 
 
 def rejected(
@@ -59,7 +61,11 @@ _ERRORS: dict[Code, _Error] = {
     Code.RATE_LIMITED: _Error(429, "000", "internal", "Too many requests", transient=True),
     Code.SERVICE_UNAVAILABLE: _Error(503, "703", "internal", transient=True),
 }
-_BROKEN = _Error(500, "905", "internal")
+_BROKEN = _Error(500, "000", "internal")
+_KINDS = {"901": "security", "905": "configuration"}
+# Adyen gives a reference to what it has read and refused.
+_REFERENCED = {403, 422, 500}
+REFERENCE_CHARS = 16
 
 
 def echo(request: web.Request) -> dict[str, str]:
@@ -71,21 +77,30 @@ def echo(request: web.Request) -> dict[str, str]:
 def _refusal(request: web.Request, refused: Refused) -> web.Response:
     error = _ERRORS.get(refused.code, _BROKEN)
     status = int(refused.more.get("status", error.status))
-    kind = "security" if status == FORBIDDEN else error.kind
+    error_code = refused.more.get("errorCode", error.error_code)
     headers = echo(request)
     if error.transient:
         headers[TRANSIENT] = "true"
     if refused.code is Code.RATE_LIMITED:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    body = {
+    body: dict[str, object] = {
         "status": status,
-        "errorCode": refused.more.get("errorCode", error.error_code),
+        "errorCode": error_code,
         "message": error.message or refused.message,
-        "errorType": kind,
+        "errorType": _KINDS.get(error_code, error.kind),
     }
+    if status in _REFERENCED:
+        body["pspReference"] = _reference(request)
     return web.Response(
         body=orjson.dumps(body), status=status, headers=headers, content_type="application/json"
     )
+
+
+def _reference(request: web.Request) -> str:
+    """Name the refusal: the same for the same key, and never that of a payment."""
+    key = request.headers.get(IDEMPOTENCY_KEY, "")
+    name = sha256(f"refused {request.path} {key}".encode("utf-8", "surrogateescape")).hexdigest()
+    return name[:REFERENCE_CHARS].upper()
 
 
 def _authentic(request: web.Request, secret: str) -> bool:

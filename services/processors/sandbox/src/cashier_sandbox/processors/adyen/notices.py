@@ -118,9 +118,15 @@ def _authorisation(charge: Charge | None) -> list[_Item]:
             success=no is None,
             reason=reason_of(no).text if no else "",
             operations=() if no else ("CANCEL", "CAPTURE", "REFUND"),
-            more={"refusalReasonRaw": reason_of(no).raw, **advice_of(no)} if no else {},
+            more=_why(no) if no else {},
         )
     ]
+
+
+def _why(decline: str) -> dict[str, str]:
+    reason = reason_of(decline)
+    told = {"refusalReasonCode": reason.code, "refusalReasonRaw": reason.raw}
+    return told | advice_of(decline)
 
 
 def _resolved(news: News) -> list[_Item]:
@@ -179,7 +185,8 @@ def _modified(entry: Entry, charge: Charge | None) -> _Item:
     asked = detail.get(ASKED, "cancels")
     events = {Operation.CAPTURE: "CAPTURE", Operation.REFUND: "REFUND"}
     event = _CANCELS["reversals"] if asked == "reversals" else events.get(operation)
-    amount = entry.moved or detail.get("released") or detail.get("amount", 0)
+    # Of a cancellation Adyen tells the payment's amount, not what was released.
+    amount = entry.moved or detail.get("amount", charge.amount if charge else 0)
     action = "refund" if operation is Operation.REFUND else "cancel"
     return _Item(
         event=event or _CANCELS.get(asked, "CANCELLATION"),
@@ -200,9 +207,9 @@ def _disputed(news: News) -> list[_Item]:
     events = {
         Kind.CHARGEBACK: ("NOTIFICATION_OF_CHARGEBACK", "CHARGEBACK"),
         Kind.INFORMATION_REQUESTED: ("REQUEST_FOR_INFORMATION",),
-    }.get(entry.kind, ("CHARGEBACK_REVERSED",))
+    }.get(entry.kind, ("CHARGEBACK_REVERSED", "ISSUER_RESPONSE_TIMEFRAME_EXPIRED"))
     if entry.kind is Kind.DISPUTE_CLOSED and entry.detail["status"] != DisputeStatus.WON:
-        events = ("PREARBITRATION_LOST",)
+        events = ("DISPUTE_DEFENSE_PERIOD_ENDED",)
     return [
         _Item(
             event=event,
@@ -223,7 +230,8 @@ _STANDING: dict[str, str] = {
     "NOTIFICATION_OF_CHARGEBACK": "Undefended",
     "CHARGEBACK": "Undefended",
     "CHARGEBACK_REVERSED": "Pending",
-    "PREARBITRATION_LOST": "Lost",
+    "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": "Won",
+    "DISPUTE_DEFENSE_PERIOD_ENDED": "Lost",
 }
 _FAILURES: dict[Kind, str] = {
     Kind.CAPTURE_FAILED: "CAPTURE_FAILED",

@@ -23,7 +23,7 @@ from cashier_sandbox.processors.adyen.action import (
     redirect_json,
 )
 from cashier_sandbox.processors.adyen.amounts import take_amount
-from cashier_sandbox.processors.adyen.errors import rejected, required
+from cashier_sandbox.processors.adyen.errors import SERVER_FAULT, rejected, required
 from cashier_sandbox.processors.adyen.order import ignore, order_of, take_merchant, take_reference
 from cashier_sandbox.processors.adyen.wire import payment_json, said, twisted
 
@@ -31,7 +31,8 @@ from cashier_sandbox.processors.adyen.wire import payment_json, said, twisted
 ENCRYPTED_TEST = "test_"
 SHOPPER_REFERENCE_MAX_CHARS = 256
 _INTERACTIONS = {"Ecommerce", "ContAuth", "Moto", "POS"}
-_MODELS = {"CardOnFile", "Subscription", "UnscheduledCardOnFile"}
+_ABSENT = {"Subscription", "UnscheduledCardOnFile"}
+_MODELS = {"CardOnFile", *_ABSENT}
 
 
 async def post_payment(desk: Desk, request: web.Request) -> web.Response:
@@ -49,10 +50,12 @@ async def post_payment(desk: Desk, request: web.Request) -> web.Response:
         raise rejected("14_030", "Return URL is missing.", "returnUrl")
     return_url = checked_return_url(return_url)
     wish = Wish(
-        reference=reference, metadata=fields.pairs("metadata"), capture=_captures_itself(fields)
+        reference=reference,
+        metadata=fields.pairs("metadata"),
+        capture=_captures_itself(fields),
+        payer_present=_shopper_is_there(fields),
     )
     native = _prefers_native(fields.take("authenticationData", None))
-    _shopper(fields)
     ignore(fields, known.PAYMENT)
     fields.end()
     ask = Ask(operation=Operation.CHARGE, token=token, currency=currency, amount=amount)
@@ -90,7 +93,8 @@ def _token(method: object, amount: int) -> str:
         raise rejected("14_004", "Missing payment method details", "paymentMethod")
     fields = Fields(method)
     if fields.take("type", None) not in {"scheme", "card"}:
-        raise rejected("905", "Payment details are not supported", "paymentMethod.type")
+        message = "Payment details are not supported"
+        raise rejected("905", message, "paymentMethod.type", status=SERVER_FAULT)
     given = [
         fields.take(name, None)
         for name in ("storedPaymentMethodId", "recurringDetailReference", "encryptedCardNumber")
@@ -134,9 +138,11 @@ def _prefers_native(data: object) -> bool:
     return isinstance(asked, dict) and asked.get("nativeThreeDS") == "preferred"
 
 
-def _shopper(fields: Fields) -> None:
+def _shopper_is_there(fields: Fields) -> bool:
+    """Whether somebody can be sent to a bank's page: a stored card alone does not say no."""
     interaction = fields.choice("shopperInteraction", _INTERACTIONS, default="Ecommerce")
     model = fields.choice("recurringProcessingModel", _MODELS, default="")
     shopper = fields.text("shopperReference", most=SHOPPER_REFERENCE_MAX_CHARS, default="")
     if not shopper and (model or interaction == "ContAuth"):
         raise required("14_005", "shopperReference")
+    return model not in _ABSENT
