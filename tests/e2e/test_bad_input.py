@@ -180,7 +180,7 @@ def card(**changes):
             "ASSET_UNKNOWN",
             "amount.asset_code",
         ),
-        ({"amount": money_pb2.Money(minor=1)}, "ASSET_UNKNOWN", "amount.asset_code"),
+        ({"amount": money_pb2.Money(minor=1)}, "FIELD_REQUIRED", "amount.asset_code"),
         ({"instrument": None}, "FIELD_REQUIRED", "instrument"),
         ({"instrument": card(method=99)}, "FIELD_INVALID", "instrument.method"),
         ({"instrument": card(issuer_country="usa")}, "FIELD_INVALID", "instrument.issuer_country"),

@@ -1,7 +1,12 @@
 """A request is held against its own contract."""
 
 import pytest
+from google.protobuf import message_factory
+from google.protobuf.duration_pb2 import Duration
 
+from cashier.common.v1.money_pb2 import Money
+from cashier.gateway.v1 import gateway_service_pb2
+from cashier.payments.v1 import payment_service_pb2
 from cashier.payments.v1.payment_service_pb2 import ListPaymentsRequest
 from cashier_common.errors import FieldInvalid, FieldRequired, Refusal
 from cashier_common.rpc.validation import Plans
@@ -28,6 +33,11 @@ def test_a_good_request_passes():
         ({"stops": [STREET, pb.Address()]}, "stops.street"),
         ({"depots": {"a": pb.Address()}}, "depots.value.street"),
         ({"cash": None}, "payment"),
+        ({"merchant": "  "}, "merchant"),
+        ({"address": pb.Address(street="\u3000\u00a0\u200b ")}, "address.street"),
+        ({"stops": [STREET, pb.Address(street=" ")]}, "stops.street"),
+        ({"voucher": " "}, "voucher"),
+        ({"voucher": ""}, "voucher"),
     ],
 )
 def test_what_the_contract_requires_is_required_at_any_depth(changes, field):
@@ -66,6 +76,10 @@ def test_what_the_contract_forbids_is_refused_by_name(changes, field, value):
     assert (field, value) == (raised.value.field, raised.value.value)
 
 
+def test_blanks_are_fine_where_nothing_is_required():
+    PLAN.check(a_parcel(note="  ", tags=[" "], manifest="\n"))
+
+
 def test_a_document_may_have_lines():
     PLAN.check(a_parcel(manifest="one\ntwo\tthree\r\n"))
 
@@ -93,3 +107,52 @@ def test_a_time_that_no_calendar_has_is_refused(time):
         PLANS.plan(ListPaymentsRequest.DESCRIPTOR).check(request)
 
     assert "min_create_time" == raised.value.field
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        {"seconds": 315_576_000_001},
+        {"seconds": -315_576_000_001},
+        {"seconds": 2**62},
+        {"nanos": 1_000_000_000},
+        {"nanos": -1_000_000_000},
+        {"seconds": 1, "nanos": -1},
+        {"seconds": -1, "nanos": 1},
+    ],
+)
+def test_a_period_that_its_documentation_does_not_have_is_refused(period):
+    with pytest.raises(FieldInvalid) as raised:
+        PLAN.check(a_parcel(storage_duration=Duration(**period)))
+
+    assert "storage_duration" == raised.value.field
+    assert f"{period.get('seconds', 0)} s" in raised.value.value
+
+
+@pytest.mark.parametrize(
+    "period",
+    [{}, {"seconds": 315_576_000_000}, {"seconds": -1, "nanos": -999_999_999}, {"nanos": 1}],
+)
+def test_a_period_within_its_documentation_passes(period):
+    PLAN.check(a_parcel(storage_duration=Duration(**period)))
+
+
+def money_fields():
+    contracts = (payment_service_pb2, gateway_service_pb2)
+    for contract in contracts:
+        for message in contract.DESCRIPTOR.message_types_by_name.values():
+            for field in message.fields:
+                if field.message_type is Money.DESCRIPTOR and message.name.endswith("Request"):
+                    yield pytest.param(message, field, id=f"{message.name}.{field.name}")
+
+
+@pytest.mark.parametrize(("message", "field"), list(money_fields()))
+@pytest.mark.parametrize("asset", ["", " "])
+def test_money_without_an_asset_lacks_its_asset(message, field, asset):
+    request = message_factory.GetMessageClass(message)()
+    getattr(request, field.name).CopyFrom(Money(minor=5, asset_code=asset))
+
+    with pytest.raises(FieldRequired) as raised:
+        PLANS.plan(message)._checks[field.number](getattr(request, field.name), "")
+
+    assert f"{field.name}.asset_code" == raised.value.field

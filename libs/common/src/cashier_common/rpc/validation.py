@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -26,6 +27,8 @@ ENTRIES_MAX = 50  # a map field: metadata, not a table
 SHOWN_MAX_CHARS = 64  # how much of a refused value an error repeats
 TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # timestamp.proto: years 1 to 9999
+DURATION = Duration.DESCRIPTOR.full_name
+LONGEST_S = 315_576_000_000  # duration.proto: 10,000 years, forwards or backwards
 SECOND_NANOS = 1_000_000_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -139,9 +142,9 @@ def _one_check(field: FieldDescriptor, plans: Plans) -> Check | None:
         return _text_check(field, plans)
     if field.type == FieldDescriptor.TYPE_ENUM:
         return _enum_check(field)
-    if field.message_type is not None and field.message_type.full_name == TIMESTAMP:
-        return _time_check(field)
     if field.message_type is not None:
+        if field.message_type.full_name in _KNOWN_TYPES:
+            return _KNOWN_TYPES[field.message_type.full_name](field)
         plan, below = plans.plan(field.message_type), f"{field.name}."
         return lambda value, path: plan.check(value, path + below)
     return None
@@ -152,6 +155,7 @@ def _text_check(field: FieldDescriptor, plans: Plans) -> Check:
     limit = plans.limits.get(field.full_name, TEXT_MAX_CHARS)
     control = _CONTROL_IN_DOCUMENT if field.full_name in plans.limits else _CONTROL
     pattern = MERCHANT if name == "merchant" else None
+    required = _behaves(field, field_behavior_pb2.REQUIRED) and not field.is_repeated
 
     def check(value: str, path: str) -> None:
         if len(value) > limit:
@@ -160,6 +164,8 @@ def _text_check(field: FieldDescriptor, plans: Plans) -> Check:
         if not value.isprintable() and (found := control.search(value)):
             character = f"text with the control character U+{ord(found[0]):04X}"
             raise FieldInvalid(path + name, character, "text without control characters")
+        if required and is_blank(value):
+            raise FieldRequired(path + name)
         if pattern is not None and value and pattern.fullmatch(value) is None:
             raise FieldInvalid(path + name, show(value), "a merchant id such as acme-games")
 
@@ -188,6 +194,26 @@ def _time_check(field: FieldDescriptor) -> Check:
             raise FieldInvalid(path + name, told, "a time between the years 1 and 9999")
 
     return check
+
+
+def _duration_check(field: FieldDescriptor) -> Check:
+    name = field.name
+
+    def check(value: Duration, path: str) -> None:
+        seconds, nanos = value.seconds, value.nanos
+        in_range = -LONGEST_S <= seconds <= LONGEST_S and -SECOND_NANOS < nanos < SECOND_NANOS
+        if not in_range or seconds * nanos < 0:
+            told = f"{seconds} s and {nanos} ns"
+            expected = f"at most {LONGEST_S} s long, its seconds and nanoseconds of one sign"
+            raise FieldInvalid(path + name, told, expected)
+
+    return check
+
+
+_KNOWN_TYPES: Mapping[str, Callable[[FieldDescriptor], Check]] = {
+    TIMESTAMP: _time_check,
+    DURATION: _duration_check,
+}
 
 
 def _list_check(field: FieldDescriptor, one: Check | None, plans: Plans) -> Check:
@@ -237,6 +263,11 @@ def _show(field: FieldDescriptor) -> Callable[[str], str]:
     if is_personal(field):
         return lambda _: PERSONAL_MASK
     return shown
+
+
+def is_blank(value: str) -> bool:
+    """Whether nobody can see anything in it: spaces of any width, zero-width marks, nothing."""
+    return not any(c.isprintable() and not c.isspace() for c in value)
 
 
 def shown(value: str) -> str:

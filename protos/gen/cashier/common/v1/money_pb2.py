@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61shier/common/v1/money.proto\x12\x11\x63\x61shier.common.v1\"*\n\x05Money\x12\r\n\x05minor\x18\x01 \x01(\x03\x12\x12\n\nasset_code\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61shier/common/v1/money.proto\x12\x11\x63\x61shier.common.v1\x1a\x1fgoogle/api/field_behavior.proto\"0\n\x05Money\x12\r\n\x05minor\x18\x01 \x01(\x03\x12\x18\n\nasset_code\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cashier.common.v1.money_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MONEY']._serialized_start=52
-  _globals['_MONEY']._serialized_end=94
+  _globals['_MONEY'].fields_by_name['asset_code']._loaded_options = None
+  _globals['_MONEY'].fields_by_name['asset_code']._serialized_options = b'\342A\001\002'
+  _globals['_MONEY']._serialized_start=85
+  _globals['_MONEY']._serialized_end=133
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from cashier.common.v1 import action_pb2, instrument_pb2, money_pb2
 from cashier.crypto.v1 import transfer_pb2
 from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_account_pb2
 from cashier_common.assets import is_known
-from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
+from cashier_common.errors import AssetUnknown, FieldInvalid
 from cashier_common.money import Money
 from cashier_crypto.domain.account import METHOD, PROCESSOR, ProcessorAccount
 from cashier_crypto.domain.address import checksummed
@@ -173,8 +173,6 @@ def _operation(name: str) -> str:
 
 
 def _amount(amount: money_pb2.Money) -> Money:
-    if not amount.asset_code:
-        raise FieldRequired("amount.asset_code")
     if not is_known(amount.asset_code):
         raise AssetUnknown("amount.asset_code", amount.asset_code[:SHOWN_MAX_CHARS])
     if amount.minor <= 0:
