@@ -100,6 +100,42 @@ async def test_a_step_that_never_ends_is_cut_off(monkeypatch):
     assert [entry["event"] for entry in logs] == ["worker_cut_off"]
 
 
+async def test_an_interruptible_step_is_cut_off_as_soon_as_it_is_to_stop():
+    """A pull that is open for seconds must not hold up a restart; its `finally` still runs."""
+    closed = False
+
+    async def listen() -> int:
+        nonlocal closed
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            closed = True
+        return 0
+
+    finished = False
+
+    async def send() -> int:
+        nonlocal finished
+        await asyncio.sleep(0.3)
+        finished = True
+        return 0
+
+    listening = Worker("listening", listen, 1.0, interruptible=True)
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.wait_for(run_for(0.05, listening, Worker("sending", send, 1.0)), 1)
+
+    assert closed
+    assert finished, "a step that may be sending is never cut off for a neighbour's sake"
+    assert [] == logs
+
+
+async def test_an_interruptible_worker_that_rests_stops_too():
+    async def step() -> int:
+        return 0
+
+    await asyncio.wait_for(run_for(0.05, Worker("resting", step, 60, interruptible=True)), 1)
+
+
 async def test_a_step_that_never_waits_starves_nobody():
     async def greedy() -> int:
         return 1

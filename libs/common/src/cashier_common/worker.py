@@ -44,14 +44,23 @@ class Worker:
 
     A step that did something is repeated at once; after 0 the loop rests for `period_s`, give or
     take JITTER; after a failure it waits longer each time, up to BACKOFF_MAX_S. A step must be safe
-    to be cut off anywhere and run again: a crash is exactly that.
+    to be cut off anywhere and run again: a crash is exactly that. An `interruptible` one waits for
+    what others tell and asks nobody to move money: it is cut off as soon as it is told to stop.
     """
 
-    def __init__(self, name: str, step: Callable[[], Awaitable[int]], period_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[int]],
+        period_s: float,
+        *,
+        interruptible: bool = False,
+    ) -> None:
         if period_s <= 0:
             raise ValueError(f"worker {name} has a period of {period_s} s: it must be above 0")
         self.name = name
         self.period_s = period_s
+        self.interruptible = interruptible
         self.heartbeat = Heartbeat()
         self._step = step
 
@@ -103,7 +112,8 @@ class Worker:
 async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
     """Run all of them until `stop`, then let each finish its step for up to STOP_WAIT_S.
 
-    One worker's failure is not another's: none ends before `stop`. Without workers it just waits.
+    Interruptible ones are cut off at once. One worker's failure is not another's: none ends before
+    `stop`. Without workers it just waits.
     """
     names = [worker.name for worker in workers]
     if len(set(names)) != len(names):
@@ -111,6 +121,9 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
     tasks = [asyncio.create_task(worker.run(stop), name=worker.name) for worker in workers]
     try:
         await stop.wait()
+        for worker, task in zip(workers, tasks, strict=True):
+            if worker.interruptible:
+                task.cancel()
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=STOP_WAIT_S)
             for task in unfinished:

@@ -91,7 +91,10 @@ def _worker(settings: ReconSettings, database: Database, reconciler: Reconciler)
     return App(
         DOMAIN,
         workers=[
-            *(Worker(f"feed-{feed.shard}", feed.step, FEED_PERIOD_S) for feed in feeds),
+            *(
+                Worker(f"feed-{feed.shard}", feed.step, FEED_PERIOD_S, interruptible=True)
+                for feed in feeds
+            ),
             Worker("unfinished-runs", UnfinishedRuns(reconciler).step, RUNS_PERIOD_S),
             Worker("sealer", Sealer(database).step, PERIOD_S),
         ],

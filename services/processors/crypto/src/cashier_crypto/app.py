@@ -59,6 +59,7 @@ async def build(settings: CryptoSettings, role: Role) -> App:
     )
     rail = CryptoRailServicer(TransferList(database), sealed.verify, pager(settings, DOMAIN))
     watcher = Watcher(book, record, endpoints, accounts, watch, clock)
+    watching = Worker("watcher", watcher.step, settings.chain_poll_s, interruptible=True)
 
     async def stop() -> None:
         for endpoint in endpoints:
@@ -78,7 +79,7 @@ async def build(settings: CryptoSettings, role: Role) -> App:
         workers=[
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
             Worker("pool", PoolFiller(book, accounts).step, POOL_PERIOD_S),
-            *([Worker("watcher", watcher.step, settings.chain_poll_s)] if endpoints else []),
+            *([watching] if endpoints else []),
         ],
         readiness=database.ping,
         on_stop=stop,

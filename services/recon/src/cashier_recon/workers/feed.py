@@ -106,10 +106,12 @@ class Feed:
         reader = self._reader
         getter = asyncio.ensure_future(self._queue.get())
         waited = {getter} if reader is None else {getter, reader}
-        await asyncio.wait(waited, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
-        if getter.done():
-            return getter.result()
-        getter.cancel()
+        try:
+            await asyncio.wait(waited, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            if getter.done():
+                return getter.result()
+        finally:
+            getter.cancel()
         if reader is not None and reader.done():
             self._reader = None
             reader.result()
