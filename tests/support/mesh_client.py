@@ -1,14 +1,22 @@
 """A caller of the running mesh, for tests: payments in over mutual TLS, answers as values."""
 
+import json
 import uuid
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import grpc
 import grpc.aio
 
 from cashier.common.v1 import instrument_pb2, money_pb2
-from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_service_pb2_grpc
+from cashier.payments.v1 import (
+    payment_admin_service_pb2,
+    payment_admin_service_pb2_grpc,
+    payment_pb2,
+    payment_service_pb2,
+    payment_service_pb2_grpc,
+)
+from cashier_common.db.audit import shard_of
 from cashier_common.rpc.client import connect
 from cashier_common.rpc.credentials import channel_credentials
 from cashier_common.settings import Tls
@@ -187,3 +195,56 @@ class MeshClient:
         async with grpc.aio.secure_channel(self._target.split(",")[0], credentials) as channel:
             stub = payment_service_pb2_grpc.PaymentServiceStub(channel)
             return await stub.CreatePayment(request, timeout=CALL_S)
+
+
+class AdminClient:
+    """An operator's channel to the router."""
+
+    def __init__(self, mesh: Mesh, caller: str = "operator") -> None:
+        self._target = mesh.targets["router"]
+        files = mesh.credentials(caller)
+        self._tls = Tls(files.certificate, files.private_key, files.authority)
+
+    async def __aenter__(self) -> Self:
+        self._channel = connect(self._target, self._tls)
+        self._stub = payment_admin_service_pb2_grpc.PaymentAdminServiceStub(self._channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channel.close()
+
+    async def replay(
+        self, request: payment_admin_service_pb2.ReplayOperationRequest, key: str
+    ) -> Payment:
+        return await self._stub.ReplayOperation(request, timeout=CALL_S, metadata=_keyed(key))
+
+    async def resolve(
+        self, request: payment_admin_service_pb2.ResolveInDoubtRequest, key: str
+    ) -> Payment:
+        return await self._stub.ResolveInDoubt(request, timeout=CALL_S, metadata=_keyed(key))
+
+    async def in_doubt(self, merchant: str = "") -> list[Payment]:
+        """Every payment that needs evidence, page by page."""
+        found: list[Payment] = []
+        token = ""
+        while True:
+            request = payment_admin_service_pb2.ListInDoubtRequest(
+                merchant=merchant, page_size=2, page_token=token
+            )
+            page = await self._stub.ListInDoubt(request, timeout=CALL_S)
+            found += page.payments
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def step(self, payment: Payment, action: str) -> dict[str, Any]:
+        """What the first sealed step of a payment with this action tells."""
+        request = payment_admin_service_pb2.StreamPaymentEventsRequest(
+            shard=shard_of(payment.merchant)
+        )
+        stream = self._stub.StreamPaymentEvents(request, timeout=CALL_S)
+        async for event in stream:
+            if (event.step.subject, event.step.action) == (payment.name, action):
+                stream.cancel()
+                return json.loads(event.step.payload_json)
+        raise LookupError(f"{payment.name} has no step {action}")

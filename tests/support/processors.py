@@ -120,11 +120,23 @@ class Processors:
     async def rules(self, account: str, *rules: Mapping[str, Any]) -> AsyncIterator[None]:
         """What the sandbox does to matching requests meanwhile."""
         path = f"/control/accounts/{account}/rules"
-        await self._sandbox_put(path, {"rules": rules})
+        await self._sandbox_send("PUT", path, {"rules": rules})
         try:
             yield
         finally:
-            await self._sandbox_put(path, {"rules": []})
+            await self._sandbox_send("PUT", path, {"rules": []})
+
+    @asynccontextmanager
+    async def lost_charge(self, account: str) -> AsyncIterator[None]:
+        """The next charge happens, its answer is lost, and nobody can ask until this ends."""
+        rule = {"behaviour": "lost_answer", "operation": "charge", "times": 1}
+        outage = f"/control/accounts/{account}/outage"
+        async with self.rules(account, rule):
+            await self._sandbox_send("POST", outage, {"mode": "lost_answer"})
+            try:
+                yield
+            finally:
+                await self._sandbox_send("DELETE", outage, None)
 
     async def approve(self, url: str) -> None:
         """Do as the payer who opens the page and agrees."""
@@ -187,10 +199,11 @@ class Processors:
                 return found
             after = page["next_after"]
 
-    async def _sandbox_put(self, path: str, body: Mapping[str, Any]) -> None:
+    async def _sandbox_send(self, method: str, path: str, body: Any) -> None:
         headers = {"Authorization": f"Bearer {self._control}"}
-        url = f"{self._sandbox}{path}"
-        async with self._session.put(url, json=body, headers=headers) as response:
+        async with self._session.request(
+            method, f"{self._sandbox}{path}", json=body, headers=headers
+        ) as response:
             assert response.status < 300, await response.text()
 
     async def _sandbox_get(self, path: str) -> Any:
