@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 
 
 class Wire:
-    """A TCP proxy in front of a processor that can swallow answers or cut the connection."""
+    """A TCP proxy in front of a processor that swallows answers, or holds requests back."""
 
     def __init__(self, upstream: int) -> None:
         self._upstream = upstream
         self.port = 0
         self.loses_answers_to = b""  # requests that contain this never get their answer
+        self.holds = b""  # requests that contain this are delivered when `let_go` is set
+        self.let_go = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @contextlib.asynccontextmanager
@@ -34,6 +36,8 @@ class Wire:
             nonlocal lost
             while data := await reader.read(65_536):
                 lost = lost or bool(self.loses_answers_to and self.loses_answers_to in data)
+                if self.holds and self.holds in data:
+                    await self.let_go.wait()
                 up_writer.write(data)
             up_writer.close()
 

@@ -11,6 +11,7 @@ from cashier_gateway.clients.declines import Codes
 from cashier_gateway.clients.stripe.line import StripeLine, keyed
 from cashier_gateway.clients.stripe.wire import (
     KEY_LIFE,
+    OPERATION_FIELD,
     bare_intent_params,
     confirm_params,
     error_answer,
@@ -27,6 +28,9 @@ from cashier_gateway.flows.ports import Keep
 CLOSE_TRIES: Final = 2
 # What cannot charge any more without a confirm, and a confirm of a canceled intent is refused.
 CANCELABLE: Final = frozenset({"requires_payment_method", "requires_confirmation"})
+
+# One more than there may be: two intents of one operation are a doubt for a person.
+FOUND_MAX: Final = 2
 
 Intents: TypeAlias = stripe.PaymentIntentService
 
@@ -51,10 +55,12 @@ class Authorizations:
         return await self._create_keep_confirm(call, keep)
 
     async def look_up(self, call: Call) -> Answer:
-        """Fetch the recorded intent; without one there is nothing that could be asked for."""
-        if not call.reference:
+        """Fetch the recorded intent, or search for the one that carries the operation."""
+        if call.reference:
+            return await self._answer(call, lambda at: at.retrieve_async(call.reference))
+        if not self._honours_keys:
             return Answer(Event.LOSE_TRACK, "no intent was recorded: the door has to be closed")
-        return await self._answer(call, lambda at: at.retrieve_async(call.reference))
+        return await self._search(call)
 
     async def close_door(self, call: Call) -> Answer:
         """Cancel the intent, or spend the key on a harmless one, or show that none is ours."""
@@ -65,7 +71,7 @@ class Authorizations:
             return Answer(Event.CLOSE, "no intent was recorded, so none was ever confirmed")
         if datetime.now(UTC) - call.created_at > KEY_LIFE:
             # A key that Stripe forgot could be spent a second time, and would prove nothing.
-            return Answer(Event.LOSE_TRACK, "it is too old for its key to prove anything")
+            return await self._search(call)
         return await self._spend_key(call)
 
     async def _create_and_confirm(self, call: Call) -> Answer:
@@ -132,8 +138,35 @@ class Authorizations:
             return await self._cancel(call, spent.reference)
         if "idempotency_error" in spent.detail and call.request is not None:
             # The key was spent on the real request: repeating that brings its first answer back.
-            return await self._create_and_confirm(call)
+            # A 500 is such an answer as well, for ever; then the intent itself has to be found.
+            first = await self._create_and_confirm(call)
+            return first if first.event is not Event.LOSE_TRACK else await self._search(call)
         return Answer(Event.LOSE_TRACK, spent.detail)
+
+    async def _search(self, call: Call) -> Answer:
+        """The intent that carries the operation, where the search knows it already.
+
+        Stripe's search is up to a minute behind, and more while it has trouble: what it finds is
+        evidence, what it does not find is not known.
+        """
+
+        async def find(v1: stripe.V1Services) -> stripe.PaymentIntent | None:
+            query = f"metadata['{OPERATION_FIELD}']:'{call.operation}'"
+            found = await v1.payment_intents.search_async({"query": query, "limit": FOUND_MAX})
+            return found.data[0] if len(found.data) == 1 else None
+
+        return await self._line.ask(
+            "payment_intents/search",
+            find,
+            read=lambda intent: (
+                Answer(Event.LOSE_TRACK, "no single intent carries the operation")
+                if intent is None
+                else intent_answer(call, intent, self._codes)
+            ),
+            refused=lambda error: Answer(
+                Event.LOSE_TRACK, f"it could not be searched for: HTTP {error.http_status}"
+            ),
+        )
 
     async def _answer(
         self,

@@ -1,0 +1,190 @@
+"""The adapters that the conformance suite runs against, each at a server that can misbehave.
+
+A new adapter joins the suite with one entry in `STANDS`.
+"""
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from cashier_common.ids import operation_name, payment_name
+from cashier_common.money import Money
+from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.domain.call import Call, Command, Kind, Request
+from cashier_gateway.domain.lifecycle import Event
+from cashier_gateway.domain.outcome import Answer
+from tests.support.gateway_rig import ABLE, MERCHANT, adapter
+from tests.support.sandbox_process import Sandbox
+
+CURRENCIES = ("EUR", "JPY", "KWD")
+MOVES = {
+    Kind.AUTHORIZE: 1250,
+    Kind.CAPTURE: 1250,
+    Kind.VOID: 0,
+    Kind.REFUND: -1250,
+    Kind.PAYOUT: -1250,
+}
+DONE = Event.SUCCEED
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One adapter in front of one API of the sandbox.
+
+    `later` are the kinds that its processor accepts at once and answers by webhook; `terms` is
+    what its account says beside what every account says.
+    """
+
+    name: str
+    processor: str
+    imitates: str
+    later: frozenset[Kind] = frozenset()
+    terms: Mapping[str, Any] = field(default_factory=dict)
+
+    def done(self, kind: Kind) -> Event:
+        """What a request that succeeds is answered."""
+        return Event.PEND if kind in self.later else Event.SUCCEED
+
+    def account(self, port: int, **changes: Any) -> ProcessorAccount:
+        """The account in front of a port."""
+        facts = {
+            "account_id": self.name,
+            "processor": self.processor,
+            "base_url": f"http://127.0.0.1:{port}",
+            "credential": f"test:key-of-{self.name}",
+            "honours_idempotency_keys": True,
+            "assets": list(CURRENCIES),
+            "fees": {"version": "v1", "percent_bps": 0},
+            "settlement_lag_days": 2,
+            "capabilities": ABLE,
+        }
+        return ProcessorAccount.model_validate(facts | dict(self.terms) | changes)
+
+
+STANDS = (
+    Stand(name="native", processor="sandbox", imitates="native"),
+    Stand(name="stripe", processor="stripe", imitates="stripe"),
+)
+# An adapter at a server that honours no keys has tests of its own: test_gateway_stripe*.py.
+
+
+def accounts_yaml() -> str:
+    """The sandbox's accounts: one for each stand."""
+    accounts = [
+        {
+            "name": stand.name,
+            "port": 0,
+            "api_key": f"test:key-of-{stand.name}",
+            "currencies": list(CURRENCIES),
+            "imitates": stand.imitates,
+        }
+        for stand in STANDS
+    ]
+    return yaml.safe_dump({"accounts": accounts})
+
+
+@dataclass
+class Bench:
+    """A stand at work: its adapter, calls made by hand, and what the sandbox's ledger says."""
+
+    stand: Stand
+    sandbox: Sandbox
+    processor: Any = None
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.processor = self.make()
+
+    @property
+    def port(self) -> int:
+        return self.sandbox.ports[self.stand.name]
+
+    def make(self, port: int = 0, **changes: Any) -> Any:
+        """One more adapter of the account."""
+        return adapter(self.stand.account(port or self.port, **changes))
+
+    def call(self, kind: Kind, on: Call | None = None, **asked: Any) -> Call:
+        """A call of the kind, on an earlier call of the same payment."""
+        amount: Money = asked.pop("amount", on.amount if on else Money(1250, "EUR"))
+        number = asked.pop("number", 2)
+        if on is None:
+            payment = payment_name(MERCHANT, f"{time.time_ns()}-{next(_numbers)}")
+            operation = operation_name(payment, 1)
+            asked = {"token": "tok_ok", "method": "CARD"} | asked
+        else:
+            operation = operation_name(on.operation.rpartition("/operations/")[0], number)
+            root = on.request.authorization_reference if on.request else ""
+            asked = {
+                "target": on.operation,
+                "authorization_reference": root or on.reference,
+                "target_reference": on.reference,
+            } | asked
+        command = Command(MERCHANT, operation, self.stand.name, amount, Request(kind=kind, **asked))
+        return Call.submitted(command, b"", traceparent="", at=datetime.now(UTC))
+
+    async def ready(self, kind: Kind, **asked: Any) -> Call:
+        """A call that can succeed: what it acts on was done before."""
+        if kind in {Kind.AUTHORIZE, Kind.PAYOUT}:
+            capture = {"capture": True} if kind is Kind.AUTHORIZE else {}
+            return self.call(kind, **capture, **asked)
+        amount = {"amount": asked["amount"]} if "amount" in asked else {}
+        root = self.call(Kind.AUTHORIZE, capture=kind is Kind.REFUND, **amount)
+        return self.call(kind, await self.succeeded(root), **asked)
+
+    async def succeeded(self, call: Call) -> Call:
+        """The call with the reference that its success brought."""
+        answer = await self.send(call)
+        assert answer.event is self.stand.done(call.request.kind if call.request else Kind.VOID)
+        return replace(call, reference=answer.reference)
+
+    async def send(self, call: Call, processor: Any = None) -> Answer:
+        """Send it as a first owner does."""
+
+        async def keep(reference: str) -> None:
+            self.kept[call.operation] = reference
+
+        answer: Answer = await (processor or self.processor).send(call, keep)
+        return answer
+
+    async def send_again(self, call: Call) -> Answer:
+        """Send it as a second owner does, after a crash."""
+        kept = self.kept.get(call.operation, "")
+        return await self.send(replace(call, lease_epoch=2, reference=kept))
+
+    async def close_door(self, call: Call, processor: Any = None) -> Answer:
+        """Close the door of a fenced call."""
+        kept = self.kept.get(call.operation, "")
+        fenced = replace(call.fenced_off(), reference=kept)
+        answer: Answer = await (processor or self.processor).close_door(fenced)
+        return answer
+
+    async def moves(self, call: Call) -> list[tuple[int, str]]:
+        """What the sandbox's ledger says that happened under the call's key: money and asset."""
+        async with self.sandbox.control() as control:
+            ledger = await control.get(
+                f"/control/ledger?account={self.stand.name}&key={call.downstream_key}"
+            )
+        told = [entry for entry in ledger["entries"] if entry["kind"] in _MOVING]
+        return [(entry["moved"], entry["currency"]) for entry in told]
+
+    async def rule(self, call: Call, behaviour: str, times: int = 1) -> None:
+        """Let the next requests of the call's kind at this account misbehave."""
+        kind = call.request.kind if call.request else Kind.AUTHORIZE
+        operation = "charge" if kind is Kind.AUTHORIZE else kind.value
+        rule = {"behaviour": behaviour, "operation": operation, "times": times}
+        async with self.sandbox.control() as control:
+            path = f"/control/accounts/{self.stand.name}/rules"
+            status, body, _ = await control.ask("PUT", path, {"rules": [rule]})
+        assert status == 200, body
+
+    async def close(self) -> None:
+        await self.processor.close()
+
+
+_MOVING = {"charge", "capture", "void", "refund", "payout", "resolve"}
