@@ -85,6 +85,7 @@ async def build(settings: RouterSettings, role: Role) -> App:
                     f"outcomes-{rail}-{shard}",
                     OutcomePull(rail, shard, world).step,
                     OUTCOMES_PERIOD_S,
+                    interruptible=True,  # it waits for what rails tell; a cut one pulls again
                 )
                 for rail in rails.rails
                 for shard in range(SHARD_COUNT)
