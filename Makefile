@@ -13,8 +13,8 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 # Extra arguments of one run: make test ARGS="-k refund -x"
 ARGS ?=
 
-.PHONY: help setup demo up down test test-unit bench lint format diagrams protos protos-check \
-	protos-release lock clean FORCE
+.PHONY: help setup demo up down test test-long test-unit bench lint format diagrams protos \
+	protos-check protos-release lock clean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,11 @@ up: $(READY) ## start everything on this machine and leave it running; Ctrl-C or
 down: $(READY) ## stop what `make up` started
 	@$(BIN)/python -m cashier_mesh down $(ARGS)
 
-test: $(READY) ## run every test, two at a time; ARGS="-k refund" picks some
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(ARGS)
+test: $(READY) ## run the tests, two at a time; ARGS="-k refund" picks some
+	@$(BIN)/python -m pytest -n 2 --durations 15 $(ARGS)
+
+test-long: $(READY) ## kill processes at every point, where `make test` kills at some
+	@$(BIN)/python -m pytest -n 2 -m long --durations 15 $(ARGS)
 
 test-unit: $(READY) ## run the tests that start no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/architecture -m "not slow" $(ARGS)

@@ -1,10 +1,37 @@
-"""Fixtures that every test may use."""
+"""What holds for every test: the fixtures that all may use, who shares a worker, one seed a run."""
+
+import os
+import secrets
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest_plugins = ["tests.support.postgres_fixture", "tests.support.whole_mesh"]
+from tests.support.schedule import Schedule, place_of
+from tests.support.seed import SEED_VARIABLE
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+pytest_plugins = ["tests.support.postgres_fixture"]
+SEEDS = 1_000_000
+
+
+def pytest_configure() -> None:
+    """Choose the seed before there are workers: they inherit it."""
+    os.environ.setdefault(SEED_VARIABLE, str(secrets.randbelow(SEEDS)))
+
+
+def pytest_report_header() -> str:
+    """Say which seed makes the same run again."""
+    return f"seed: {os.environ[SEED_VARIABLE]} ({SEED_VARIABLE}=… repeats its crash points)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that both workers are busy to the end: those with a whole mesh."""
-    items.sort(key=lambda item: "e2e" not in item.path.parts)
+    """Put the long ones first."""
+    items.sort(key=place_of)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> Schedule:
+    """Hand out whole files, and the mesh once."""
+    return Schedule(config, log)

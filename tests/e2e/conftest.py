@@ -1,18 +1,18 @@
 """One mesh for all end-to-end tests of a run: real servers, real processes, real certificates."""
 
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
+from cashier.payments.v1 import payment_pb2
 from cashier_mesh.config import MeshConfig
 from cashier_mesh.supervisor import Mesh
 from tests.support.invariants import violations
 from tests.support.mesh_client import MeshClient
+from tests.support.mesh_stand_in import reachable_folder
 from tests.support.processors import LOCALSTRIPE, Processors
+from tests.support.whole_mesh import WholeMesh, eventually
 
-SERVICES = ("risk", "gateway", "router")
 ROUTER_REPLICAS = 2
 # A doubt is asked about every second here: fifty times before it would need a person.
 IMPATIENT = {"CASHIER_DOUBT_SCHEDULE_S": ",".join(["1"] * 50)}
@@ -20,16 +20,25 @@ IMPATIENT = {"CASHIER_DOUBT_SCHEDULE_S": ",".join(["1"] * 50)}
 
 @pytest.fixture(scope="session")
 def mesh() -> Iterator[Mesh]:
-    """Risk, gateway and two routers beside the sandbox and localstripe; nothing starts again."""
-    with tempfile.TemporaryDirectory(prefix="cashier-e2e-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user when this one is root
+    """All services, two routers among them, with their spans in files; nothing starts again."""
+    with reachable_folder() as folder:
         config = MeshConfig(
-            data_dir=Path(folder) / "mesh", base_port=0, services=SERVICES, chain=False,
+            data_dir=folder / "mesh", base_port=0, traces=True, chain=False,
             replicas={"router": ROUTER_REPLICAS}, fsync=False, restart_crashed=False,
             extra_env={"router": IMPATIENT},
         )  # fmt: skip
         with Mesh(config) as running:
             yield running
+
+
+@pytest.fixture(scope="session")
+def whole_mesh(mesh: Mesh) -> Iterator[WholeMesh]:
+    """The same mesh for tests that call it synchronously; whoever stops a part starts it again."""
+    whole = WholeMesh(mesh)
+    # The router routes to what it has heard of; it asks its rails every half second.
+    eventually(lambda: whole.pay()[0].state == payment_pb2.Payment.STATE_SUCCEEDED)
+    yield whole
+    whole.close()
 
 
 @pytest.fixture(params=["sandbox-us", "localstripe-us"])

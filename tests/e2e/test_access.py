@@ -65,7 +65,7 @@ def test_a_caller_that_the_policy_does_not_know_is_refused_everywhere(whole_mesh
     stranger = tls_of(authority.client("stranger"))
 
     told = {}
-    for service, target in whole_mesh.mesh.targets.items():
+    for service, target in whole_mesh.targets.items():
         with connect_sync(target, stranger) as channel:
             told[service] = refused(lambda c=channel, s=service: c.unary_unary(PATHS[s])(b""))
 
@@ -77,7 +77,7 @@ def test_a_certificate_of_another_authority_gets_no_connection(whole_mesh, tmp_p
     other = DevelopmentAuthority(tmp_path / "other").client("checkout")
     forged = Tls(other.certificate, other.private_key, mine.authority)
 
-    for service, target in whole_mesh.mesh.targets.items():
+    for service, target in whole_mesh.targets.items():
         with connect_sync(target, forged) as channel:
             call = channel.unary_unary(PATHS[service])
             told = refused(lambda call=call: call(b"", timeout=CONNECT_S))
@@ -88,13 +88,13 @@ def test_without_a_certificate_there_is_no_connection(whole_mesh):
     roots = whole_mesh.mesh.credentials("checkout").authority.read_bytes()
     anonymous = grpc.ssl_channel_credentials(root_certificates=roots)
 
-    for service, target in whole_mesh.mesh.targets.items():
+    for service, target in whole_mesh.targets.items():
         told = refused(lambda t=target, s=service: bare_call(t, anonymous, PATHS[s]))
         assert (grpc.StatusCode.UNAVAILABLE, "") == told, service
 
 
 def test_without_tls_there_is_no_connection(whole_mesh):
-    for service, target in whole_mesh.mesh.targets.items():
+    for service, target in whole_mesh.targets.items():
         with grpc.insecure_channel(target) as channel:
             call = channel.unary_unary(PATHS[service])
             told = refused(lambda call=call: call(b"", timeout=CONNECT_S))

@@ -68,7 +68,7 @@ def shell(whole_mesh):
     """Runs what a person pastes, with this mesh's ports and certificates."""
 
     def run(commands, payment="payments/pay_…"):
-        port = whole_mesh.mesh.targets["router"].rpartition(":")[2]
+        port = whole_mesh.targets["router"].rpartition(":")[2]
         script = GRPCURL + BUF + commands
         script = script.replace(":7401", f":{port}").replace("payments/pay_…", payment)
         script = script.replace(".cashier/certs", str(whole_mesh.mesh.config.data_dir / "certs"))

@@ -7,23 +7,36 @@ import asyncio
 import functools
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 import pytest
 
 from cashier.payments.v1 import payment_pb2
-from cashier_common.ids import payment_name
 from cashier_common.rpc.client import RECONNECT_MAX_MS
 from cashier_mesh.supervisor import Mesh
+from tests.support.crashes import (
+    Wishes,
+    are_written,
+    arm,
+    at_rest,
+    charged,
+    each_has,
+    insistently,
+    kill,
+    names,
+    reach,
+    revive,
+    wishes,
+)
 from tests.support.mesh_client import MERCHANT, Answer, MeshClient, Request, a_key, a_payment
-from tests.support.processors import LOCALSTRIPE, Processors
+from tests.support.processors import Processors
+from tests.support.seed import picked
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("books_agree")]
 Payment = payment_pb2.Payment
 Operation = payment_pb2.Operation
-Wishes = dict[str, Request]  # by idempotency key
 
 HELD = "sleep=60"
 CAUGHT = 20  # of each account at each point of the router, at the least
@@ -52,79 +65,6 @@ async def whole_again(mesh: Mesh) -> AsyncIterator[None]:
     await revive(mesh, "gateway", "router")
 
 
-async def arm(mesh: Mesh, service: str, failpoints: str) -> None:
-    """Start a service's servers anew with failpoints, without waiting for their open streams."""
-    mesh.set_env(service, {"CASHIER_FAILPOINTS": failpoints}, role="serve")
-    for unit in mesh.units:
-        if unit.seat.service == service and unit.seat.role == "serve" and unit.running():
-            mesh.kill(service, replica=unit.seat.replica)
-    await revive(mesh, service)
-
-
-async def revive(mesh: Mesh, *services: str) -> None:
-    """Start every process of the services that is dead."""
-    dead = [u.seat for u in mesh.units if u.seat.service in services and not u.running()]
-    await asyncio.gather(
-        *(asyncio.to_thread(mesh.restart, seat.service, seat.role, seat.replica) for seat in dead)
-    )
-
-
-async def reach(client: MeshClient) -> None:
-    """Wait until the caller's channel has found a router that was started anew."""
-
-    async def found() -> bool:
-        try:
-            await client.all_of(MERCHANT)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            return False
-        return True
-
-    await until(found)
-
-
-def kill(mesh: Mesh, service: str) -> None:
-    """SIGKILL to every process of a service, workers included, as when its machine burns."""
-    for unit in mesh.units:
-        if unit.seat.service == service and unit.running():
-            mesh.kill(service, unit.seat.role, replica=unit.seat.replica)
-
-
-def accounts(mesh: Mesh) -> list[str]:
-    return ["sandbox-us", *(["localstripe-us"] if LOCALSTRIPE in mesh.peer_urls else [])]
-
-
-async def wishes(mesh: Mesh, processors: Processors, count: int) -> Wishes:
-    """So many payments for each account, each with a key of its own."""
-    cards = {account: await processors.card(account) for account in accounts(mesh)}
-    return {a_key(): a_payment(a, card) for a, card in cards.items() for _ in range(count)}
-
-
-def names(keys: Iterable[str]) -> list[str]:
-    return [payment_name(MERCHANT, key) for key in keys]
-
-
-async def charged(processors: Processors, keys: Iterable[str]) -> dict[str, int]:
-    """How many charges the processors hold for each payment."""
-    counts = dict.fromkeys(names(keys), 0)
-    for charge in await processors.charges_of(*counts):
-        counts[charge.operation.split("/operations/")[0]] += 1
-    return counts
-
-
-async def at_rest(client: MeshClient, keys: Sequence[str]) -> list[Payment] | None:
-    """All payments, once none of them is under way any more."""
-    found = [await client.get(name) for name in names(keys)]
-    return None if any(p.state == Payment.STATE_PROCESSING for p in found) else found
-
-
-async def are_written(client: MeshClient, keys: Sequence[str]) -> bool:
-    """Whether a router has promised every one of the payments."""
-    wanted = set(names(keys))
-    return wanted <= {payment.name for payment in await client.all_of(MERCHANT)}
-
-
 @pytest.mark.parametrize(
     ("point", "sent"),
     [("router.before_send", 0), ("router.after_answer", 1)],
@@ -141,7 +81,7 @@ async def test_a_killed_router_charges_once_and_its_worker_ends_every_payment(
 
     calls = [asyncio.create_task(checkout.create(paid[key], key, HURRIED_S)) for key in keys]
     await until(lambda: are_written(checkout, keys))
-    await until(lambda: _each(processors, keys, sent))
+    await until(lambda: each_has(processors, keys, sent))
     held = [p.name for p in await checkout.all_of(MERCHANT) if p.state == Payment.STATE_PROCESSING]
     kill(mesh, "router")
     heard = await asyncio.gather(*calls, return_exceptions=True)
@@ -179,7 +119,7 @@ async def test_routers_that_die_in_a_storm_charge_no_one_twice(
     kill(mesh, "router")  # who had too few calls to come to its failpoint
     mesh.set_env("router", {}, role="serve")
     await revive(mesh, "router")
-    again = await asyncio.gather(*(_insistently(checkout, paid[key], key) for key in keys))
+    again = await asyncio.gather(*(insistently(checkout, paid[key], key) for key in keys))
     ended = await until(lambda: at_rest(checkout, keys))
 
     assert died
@@ -192,12 +132,28 @@ async def test_routers_that_die_in_a_storm_charge_no_one_twice(
 async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
     mesh, checkout, processors, whole_again
 ):
+    """It dies before anything was sent, and where the run's seed says."""
+    first, *others = GATEWAY_POINTS
+    await _doubts_end_by_evidence(mesh, checkout, processors, [first, *picked(others, 1)])
+
+
+@pytest.mark.long
+async def test_a_gateway_that_is_killed_anywhere_leaves_doubts_that_end_by_evidence(
+    mesh, checkout, processors, whole_again
+):
+    await _doubts_end_by_evidence(mesh, checkout, processors, list(GATEWAY_POINTS))
+
+
+async def _doubts_end_by_evidence(
+    mesh: Mesh, checkout: MeshClient, processors: Processors, points: Sequence[str]
+) -> None:
     """Each next life is killed too, while it is asked about what the one before left."""
     caught: dict[str, list[str]] = {}
     when_killed: dict[str, dict[str, int]] = {}
     heard: list[Answer] = []
     saved: Wishes = {}  # these have a token at a second account, too
-    for point, (sent, _) in GATEWAY_POINTS.items():
+    for point in points:
+        sent, _ = GATEWAY_POINTS[point]
         paid = await wishes(mesh, processors, CAUGHT_BY_GATEWAY)
         if point == "gateway.after_create":
             paid = {k: r for k, r in paid.items() if _token_account(r) != "sandbox-us"}
@@ -209,7 +165,7 @@ async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
         await asyncio.sleep(RECONNECTED_AFTER_S)
         calls = [asyncio.create_task(checkout.create(r, key)) for key, r in paid.items()]
         await until(functools.partial(_reached, processors, point, keys, sent))
-        if point != "gateway.after_row":  # each is proved absent at the first, and goes on
+        if point != points[0]:  # each is proved absent at the first, and goes on
             on_second_rail = await until(functools.partial(at_rest, checkout, list(saved)))
         mesh.kill("gateway")
         heard += await asyncio.gather(*calls)
@@ -224,8 +180,8 @@ async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
     assert {(Payment.STATE_PROCESSING, True)} == {
         (answer.payment.state, answer.payment.in_doubt) for answer in heard
     }
-    for point, (sent, end) in GATEWAY_POINTS.items():
-        keys = caught[point]
+    for point in points:
+        (sent, end), keys = GATEWAY_POINTS[point], caught[point]
         assert dict.fromkeys(names(keys), sent) == when_killed[point], point
         assert [end] * len(keys) == [payment.state for payment in ended[point]], point
         assert when_killed[point] == await charged(processors, keys), point
@@ -263,10 +219,6 @@ def _promises_an_end(answer: object) -> bool:
     return isinstance(answer, Answer) and answer.payment.state != Payment.STATE_PROCESSING
 
 
-async def _each(processors: Processors, keys: Sequence[str], count: int) -> bool:
-    return all(found == count for found in (await charged(processors, keys)).values())
-
-
 async def _reached(processors: Processors, point: str, keys: Sequence[str], sent: int) -> bool:
     """Whether every payment stands at the gateway's failpoint."""
     if point == "gateway.after_row":  # nobody outside can see that: time enough for a commit
@@ -275,21 +227,7 @@ async def _reached(processors: Processors, point: str, keys: Sequence[str], sent
     if point == "gateway.after_create":
         reached = {trace.operation.split("/operations/")[0] for trace in await processors.traces()}
         return set(names(keys)) <= reached
-    return await _each(processors, keys, sent)
-
-
-async def _insistently(client: MeshClient, request: Request, key: str) -> Answer:
-    """A client that repeats its call, with its key, until it is answered."""
-
-    async def once() -> Answer | None:
-        try:
-            return await client.create(request, key)
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED}:
-                raise
-            return None
-
-    return await until(once)
+    return await each_has(processors, keys, sent)
 
 
 def _token_account(request: Request) -> str:

@@ -13,7 +13,7 @@ def test_the_first_payment_from_python(whole_mesh):
     shown = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     certificates = whole_mesh.mesh.config.data_dir / "certs"
     program = shown.replace('".cashier/certs"', repr(str(certificates))).replace(
-        "localhost:7401", whole_mesh.mesh.targets["router"]
+        "localhost:7401", whole_mesh.targets["router"]
     )
 
     ran = subprocess.run(

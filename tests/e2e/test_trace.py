@@ -77,7 +77,7 @@ def story(whole_mesh):
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tls = tls_of(whole_mesh.mesh.credentials("checkout"))
-    target = whole_mesh.mesh.targets["router"]
+    target = whole_mesh.targets["router"]
     with connect_sync(target, tls, tracer_provider=provider) as channel:
         stub = payment_service_pb2_grpc.PaymentServiceStub(channel)
         payment, call = stub.CreatePayment.with_call(

@@ -19,6 +19,7 @@ from cashier_crypto import devchain
 from tests.support.crypto_chain import running_anvil
 from tests.support.crypto_process import CryptoProcess, a_request, keyed
 from tests.support.crypto_rig import CONFIRMATIONS, MERCHANT, a_command, a_rig
+from tests.support.seed import picked
 
 Outcome = outcome_pb2.Outcome
 TOLD_WITHIN_S = 30.0
@@ -185,16 +186,25 @@ async def devchain_says(anvil, *arguments) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+async def test_a_watcher_that_is_killed_credits_every_deposit_once(service, anvil, tmp_path):
+    """kill -9 where the run's seed says."""
+    await _credited_once(service, anvil, tmp_path, picked(FAILPOINTS, 2))
+
+
+@pytest.mark.long
 async def test_a_watcher_that_is_killed_anywhere_credits_every_deposit_once(
     service, anvil, tmp_path
 ):
     """kill -9 between block and cursor, between cursor and deposit, and around the credit."""
+    await _credited_once(service, anvil, tmp_path, FAILPOINTS)
+
+
+async def _credited_once(service, anvil, folder, failpoints) -> None:
     async with a_rig(service, anvil) as rig:
-        transfers = [await rig.authorize(a_command()) for _ in FAILPOINTS]
-        working = CryptoProcess(tmp_path / "work", service, anvil.url)
+        transfers = [await rig.authorize(a_command()) for _ in failpoints]
+        working = CryptoProcess(folder / "work", service, anvil.url)
         codes = []
-        for transfer, failpoint in zip(transfers, FAILPOINTS, strict=True):
+        for transfer, failpoint in zip(transfers, failpoints, strict=True):
             anvil.pay(transfer.address, transfer.amount.minor)
             anvil.mine(CONFIRMATIONS)
             working.start("work", CASHIER_FAILPOINTS=f"{failpoint}:kill")
@@ -210,7 +220,7 @@ async def test_a_watcher_that_is_killed_anywhere_credits_every_deposit_once(
         actions = [await rig.actions(transfer) for transfer in transfers]
         audit = await rig.verify()
 
-    assert [-signal.SIGKILL] * len(FAILPOINTS) == codes
+    assert [-signal.SIGKILL] * len(failpoints) == codes
     assert {"CREDITED"} == {transfer.state for transfer in found}
-    assert [["AWAIT", "SEE", "CONFIRM", "FINALIZE", "LATE_CREDIT"]] * len(FAILPOINTS) == actions
+    assert [["AWAIT", "SEE", "CONFIRM", "FINALIZE", "LATE_CREDIT"]] * len(failpoints) == actions
     assert [] == audit.findings

@@ -1,14 +1,13 @@
-"""Every process of Cashier for the end-to-end tests: one mesh a session, and calls into it."""
+"""Calls of every kind into the running mesh, as the callers that tests play make them."""
 
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import grpc
-import pytest
 from google.protobuf.message import Message
 
 from cashier.common.v1 import instrument_pb2, money_pb2
@@ -17,10 +16,8 @@ from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_servic
 from cashier_common.rpc.client import connect_sync
 from cashier_common.settings import Tls
 from cashier_mesh.certificates import Credentials
-from cashier_mesh.config import MeshConfig
 from cashier_mesh.health import channel_to
 from cashier_mesh.supervisor import Mesh
-from tests.support.mesh_stand_in import reachable_folder
 
 MERCHANT = "acme-games"
 GOOD_TOKEN = "tok_ok"
@@ -41,12 +38,17 @@ class WholeMesh:
         """Names of the services that run, `router` among them."""
         return tuple(self.mesh.targets)
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """One server of each service: the first, whose log has the service's plain name."""
+        return {name: hosts.split(",")[0] for name, hosts in self.mesh.targets.items()}
+
     def channel(self, service: str = "router", caller: str = "checkout") -> grpc.Channel:
         """The channel of one caller to one service; it lives as long as the mesh."""
         key = service, caller
         if key not in self._channels:
             tls = tls_of(self.mesh.credentials(caller))
-            self._channels[key] = connect_sync(self.mesh.targets[service], tls)
+            self._channels[key] = connect_sync(self.targets[service], tls)
         return self._channels[key]
 
     def payments(self, caller: str = "checkout") -> Any:
@@ -78,7 +80,7 @@ class WholeMesh:
         """A channel that adds nothing to a call: neither key nor trace nor deadline."""
         key = service, f"{caller}, bare"
         if key not in self._channels:
-            target, credentials = self.mesh.targets[service], self.mesh.credentials(caller)
+            target, credentials = self.targets[service], self.mesh.credentials(caller)
             self._channels[key] = channel_to(target, credentials)
         return self._channels[key]
 
@@ -167,19 +169,3 @@ def _varint(number: int) -> bytes:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*out, number])
-
-
-@pytest.fixture(scope="session")
-def whole_mesh() -> Iterator[WholeMesh]:
-    """The services with their spans in files; whoever stops a part starts it again."""
-    with reachable_folder() as folder:
-        config = MeshConfig(
-            data_dir=folder / "mesh", base_port=0, traces=True, chain=False,
-            localstripe=False, fsync=False, restart_crashed=False,
-        )  # fmt: skip
-        with Mesh(config) as mesh:
-            whole = WholeMesh(mesh)
-            # The router routes to what it has heard of; it asks its rails every half second.
-            eventually(lambda: whole.pay()[0].state == payment_pb2.Payment.STATE_SUCCEEDED)
-            yield whole
-            whole.close()
