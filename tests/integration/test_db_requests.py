@@ -4,13 +4,12 @@
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from cashier_common.db.engine import Database
-from cashier_common.db.requests import FIND, REAP, Claimed, KeyTaken, claim, find
+from cashier_common.db.requests import Claimed, KeyTaken, claim, find
 from cashier_common.db.transaction import compiled
 from cashier_common.errors import IdempotencyKeyReused, Refusal
 
@@ -99,17 +98,3 @@ async def test_a_refused_unit_claims_nothing(book):
             raise LookupError
 
     assert await find(book.fetch_one, merchant="acme", key="k" * 16, fingerprint=ONE) is None
-
-
-async def test_old_keys_are_reaped_and_young_ones_stay(book, as_owner):
-    await create(book, 1)
-    await as_owner(
-        "INSERT INTO requests SELECT 'acme', 'old' || n, '', '', '', now() - interval '31 days' "
-        "FROM generate_series(1, 1500) n"
-    )
-    before = datetime.now(UTC) - timedelta(days=30)
-
-    reaped = [await book.execute(REAP, before=before) for _ in range(3)]
-
-    assert [1000, 500, 0] == reaped
-    assert await book.fetch_one(FIND, merchant="acme", key="k" * 16) is not None

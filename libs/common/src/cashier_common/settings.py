@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -36,6 +36,11 @@ class Tls:
     certificate: Path
     private_key: Path
     authority: Path
+
+
+KEY_LIFE_MIN_DAYS: Final = 30
+"""A replay is answered for at least this long (money-safety §1.5)."""
+KEY_LIFE_MAX_DAYS: Final = 3_650
 
 
 class ServiceSettings(BaseSettings):
@@ -175,6 +180,18 @@ class ServiceSettings(BaseSettings):
             for name, field in cls.model_fields.items()
         ]
         return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+class KeyedSettings(ServiceSettings):
+    """For a service that keeps idempotency keys."""
+
+    idempotency_key_life_days: int = Field(
+        KEY_LIFE_MIN_DAYS,
+        ge=KEY_LIFE_MIN_DAYS,
+        le=KEY_LIFE_MAX_DAYS,
+        description="How long a repeated call is answered with what the first one made, 30 or more "
+        "days; `work` forgets older keys.",
+    )
 
 
 def load(kind: type[Settings]) -> Settings:

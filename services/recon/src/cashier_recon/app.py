@@ -11,6 +11,8 @@ from cashier_common.clock import SystemClock
 from cashier_common.db.audit import PERIOD_S, SHARD_COUNT, Sealer
 from cashier_common.db.engine import Database
 from cashier_common.db.follow import SealedRecord
+from cashier_common.db.reaper import PERIOD_S as REAP_PERIOD_S
+from cashier_common.db.reaper import Reaper
 from cashier_common.rpc.client import connect
 from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
@@ -97,6 +99,11 @@ def _worker(settings: ReconSettings, database: Database, reconciler: Reconciler)
             ),
             Worker("unfinished-runs", UnfinishedRuns(reconciler).step, RUNS_PERIOD_S),
             Worker("sealer", Sealer(database).step, PERIOD_S),
+            Worker(
+                "reaper",
+                Reaper(database, key_life_days=settings.idempotency_key_life_days).step,
+                REAP_PERIOD_S,
+            ),
         ],
         on_stop=stop,
     )

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from cashier_common.settings import ServiceSettings
+from cashier_common.settings import KeyedSettings
 
 
-class ReconSettings(ServiceSettings):
+class ReconSettings(KeyedSettings):
     """Settings of recon beyond those of every service."""
 
     listen: str = Field("127.0.0.1:7405", description="Address to serve on, `host:port`.")

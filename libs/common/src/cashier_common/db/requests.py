@@ -18,7 +18,6 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    delete,
     func,
     select,
 )
@@ -28,11 +27,6 @@ from cashier_common.db.statement import compiled
 from cashier_common.db.transaction import UnitOfWork
 from cashier_common.db.types import service_metadata
 from cashier_common.errors import IdempotencyInFlight, IdempotencyKeyReused
-
-KEY_LIFE_DAYS: Final = 30
-"""A replay is answered for at least this long (money-safety §1.5)."""
-REAP_BATCH_MAX: Final = 1_000
-"""Rows per reaping statement: milliseconds, so that no claim waits long."""
 
 
 def requests_table(metadata: MetaData) -> Table:
@@ -54,28 +48,16 @@ def requests_table(metadata: MetaData) -> Table:
     )
 
 
-_requests: Final = requests_table(service_metadata())
+TABLE: Final = requests_table(service_metadata())
 
 CLAIM: Final = compiled(
-    insert(_requests).on_conflict_do_nothing(),
+    insert(TABLE).on_conflict_do_nothing(),
     columns=["merchant", "key", "method", "fingerprint", "resource"],
 )
 """Zero rows where the key is taken: collect it with `expect=1`, as `claim` does."""
 FIND: Final = compiled(
-    select(_requests).where(
-        _requests.c.merchant == bindparam("merchant"), _requests.c.key == bindparam("key")
-    )
+    select(TABLE).where(TABLE.c.merchant == bindparam("merchant"), TABLE.c.key == bindparam("key"))
 )
-_old: Final = (
-    select(_requests.c.merchant, _requests.c.key)
-    .where(_requests.c.create_time < bindparam("before"))
-    .limit(REAP_BATCH_MAX)
-    .subquery()
-)
-REAP: Final = compiled(
-    delete(_requests).where(_requests.c.merchant == _old.c.merchant, _requests.c.key == _old.c.key)
-)
-"""Forget up to REAP_BATCH_MAX keys that are older than `before`; repeat until zero."""
 
 
 @dataclass
