@@ -8,15 +8,23 @@ import grpc
 import pytest
 
 from cashier_common.db.migrate import run_migrations
+from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_mesh.databases import ServiceDatabase
 from cashier_mesh.postgres import EmbeddedPostgres
-from tests.support.gateway_process import GatewayProcess, a_request, keyed, stub_of
+from tests.support.gateway_operations import MOVES, prepared
+from tests.support.gateway_process import (
+    GatewayProcess,
+    a_moving_request,
+    a_request,
+    keyed,
+    stub_of,
+)
 from tests.support.gateway_rig import (
     Rig,
     a_command,
     accounts_file,
-    charges,
+    entries_of,
     running_sandbox,
     sandbox_account,
 )
@@ -53,36 +61,50 @@ def service(postgres: EmbeddedPostgres) -> ServiceDatabase:
     return database
 
 
-async def die_at(gateway: GatewayProcess, failpoint: str, request) -> None:
-    """Send one authorization into a process that kills itself on the way."""
+async def die_at(
+    gateway: GatewayProcess, failpoint: str, request, kind: Kind = Kind.AUTHORIZE
+) -> None:
+    """Send one operation into a process that kills itself on the way."""
     gateway.start(CASHIER_FAILPOINTS=f"{failpoint}:kill")
     try:
         async with gateway.channel() as channel:
+            method = getattr(stub_of(channel), kind.value.title())
             with pytest.raises(grpc.aio.AioRpcError):
-                await stub_of(channel).Authorize(request, metadata=keyed(request.operation))
+                await method(request, metadata=keyed(request.operation))
         assert -signal.SIGKILL == gateway.exit_code()
     finally:
         gateway.kill()
 
 
 @pytest.mark.parametrize(
-    "failpoint",
-    ["gateway.after_row", "gateway.after_send"],
+    ("kind", "failpoint"),
+    [
+        *((Kind.AUTHORIZE, f"gateway.{name}") for name in ("after_row", "after_send")),
+        (Kind.CAPTURE, "gateway.before_send"),
+        (Kind.CAPTURE, "gateway.before_record"),
+        (Kind.VOID, "gateway.after_send"),
+        (Kind.REFUND, "gateway.after_row"),
+        (Kind.REFUND, "gateway.after_send"),
+        (Kind.PAYOUT, "gateway.before_record"),
+    ],
 )
-async def test_a_killed_gateway_charges_once_at_the_sandbox(tmp_path, service, sandbox, failpoint):
+async def test_a_killed_gateway_moves_money_once_at_the_sandbox(
+    tmp_path, service, sandbox, kind, failpoint
+):
     account = sandbox_account(sandbox)
     gateway = GatewayProcess(tmp_path, service, accounts_file(tmp_path / "a.yaml", account))
-    command, rig = a_command(), await Rig.open(service, account)
-    request = a_request(command.operation)
+    rig = await Rig.open(service, account)
+    command = await prepared(rig, kind)
+    target = command.request.target or command.operation
 
-    await die_at(gateway, failpoint, request)
+    await die_at(gateway, failpoint, a_moving_request(kind.value.title(), target), kind)
     left = await rig.found(command)
     await rig.lapse(command)
     call = await rig.authorize(command)
 
     assert State.SUBMITTING is left.state
     assert State.SUCCEEDED is call.state
-    assert 1 == len(await charges(sandbox, command.operation))
+    assert [MOVES[kind]] == [e["moved"] for e in await entries_of(sandbox, command.operation)]
     await rig.close()
 
 

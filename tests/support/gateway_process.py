@@ -108,17 +108,47 @@ def a_request(
     )
 
 
-def a_look_up(
-    request: gateway_service_pb2.AuthorizeRequest, *, close_door: bool = True
-) -> gateway_service_pb2.LookUpRequest:
-    """The question about what became of an authorization."""
+def a_look_up(request: Any, *, close_door: bool = True) -> gateway_service_pb2.LookUpRequest:
+    """The question about what became of an operation of any kind."""
     return gateway_service_pb2.LookUpRequest(
         merchant=request.merchant,
         operation=request.operation,
-        processor_account=request.processor_account,
+        processor_account=getattr(request, "processor_account", "one"),
         amount=request.amount,
         close_door=close_door,
     )
+
+
+def next_of(operation: str) -> str:
+    """The name of the next operation of the same payment."""
+    payment, _, number = operation.rpartition("/")
+    return f"{payment}/{int(number) + 1}"
+
+
+def a_moving_request(method: str, target: str, token: str = "tok_ok") -> Any:  # noqa: S107
+    """A request of any moving method; a capture, void or refund acts on `target`."""
+    if method == "Authorize":
+        return a_request(target, token)
+    if method == "Payout":
+        asked = a_request(target, token)
+        return gateway_service_pb2.PayoutRequest(
+            merchant=MERCHANT, operation=target, processor_account="one", amount=asked.amount,
+            instrument=asked.instrument,
+        )  # fmt: skip
+    field = "capture" if method == "Refund" else "authorization"
+    return getattr(gateway_service_pb2, f"{method}Request")(
+        merchant=MERCHANT, operation=next_of(target), amount=a_request(target).amount,
+        **{field: target},
+    )  # fmt: skip
+
+
+async def prepared_request(stub: Any, method: str, operation: str) -> Any:
+    """A request of the method that can succeed: what it acts on was done before."""
+    if method in {"Capture", "Void", "Refund"}:
+        first = a_request(operation)
+        first.capture = method == "Refund"
+        await stub.Authorize(first, metadata=keyed(operation))
+    return a_moving_request(method, operation)
 
 
 def stub_of(channel: grpc.aio.Channel) -> Any:
