@@ -1,0 +1,304 @@
+"""The router's ports `Store` and `Book` in memory, row by row as its SQL keeps them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cashier_common.db.failures import CommitUnknown, ConstraintBroken
+from cashier_common.db.requests import KeyTaken
+from cashier_router.domain.lifecycle import OperationState
+from cashier_router.domain.opening import Step
+from cashier_router.domain.payment import Operation, Payment
+from cashier_router.domain.questions import QuestionPlan
+from cashier_router.flows.ports import (
+    Actor,
+    Claimed,
+    CommitUnknownError,
+    KeyTakenError,
+    MerchantReferenceTakenError,
+    MovedOnError,
+    PaymentNameTakenError,
+    Taken,
+    Wish,
+)
+from cashier_router.storage.rows import (
+    moving_columns,
+    moving_operation_columns,
+    operation_row,
+    payment_row,
+    to_payment,
+)
+from cashier_router.storage.tables import LIVE_REFERENCE, PAYMENTS_KEY
+from tests.simulation.database import Database, Unit, Write
+
+Row = dict[str, Any]
+Name = tuple[str, str]  # merchant and payment
+FREE = frozenset({"failed", "rejected", "canceled"})  # REFERENCE_FREE
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One step as it was written, with the payment that it left behind."""
+
+    step: Step
+    actor: str
+    before: Payment | None
+    after: Payment
+    at: datetime
+
+
+@dataclass
+class RouterTables:
+    """What the router's database holds; `history` is its append-only record."""
+
+    payments: dict[Name, Row] = field(default_factory=dict)
+    operations: dict[Name, list[Row]] = field(default_factory=dict)
+    requests: dict[Name, Claimed] = field(default_factory=dict)
+    references: dict[Name, str] = field(default_factory=dict)
+    cursors: dict[tuple[str, int], int] = field(default_factory=dict)
+    history: dict[Name, list[History]] = field(default_factory=dict)
+    leased: dict[tuple[Name, int], datetime] = field(default_factory=dict)
+    to_ask: dict[tuple[Name, int], datetime] = field(default_factory=dict)
+
+    def payment(self, name: Name) -> Payment | None:
+        """The payment as one statement reads it."""
+        row = self.payments.get(name)
+        return None if row is None else to_payment(row, self.operations[name])
+
+    def all(self) -> list[Payment]:
+        """Every payment."""
+        return [to_payment(row, self.operations[name]) for name, row in self.payments.items()]
+
+
+class RouterStore:
+    """See `cashier_router.flows.ports.Store`."""
+
+    def __init__(self, database: Database, tables: RouterTables, questions: QuestionPlan) -> None:
+        self._database = database
+        self._tables = tables
+        self._questions = questions
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator["RouterBook"]:
+        try:
+            async with self._database.begin() as unit:
+                yield RouterBook(unit, self._tables, self._questions)
+        except KeyTaken as taken:
+            raise KeyTakenError from taken
+        except CommitUnknown as unknown:
+            raise CommitUnknownError(str(unknown)) from unknown
+        except ConstraintBroken as broken:
+            if broken.constraint == PAYMENTS_KEY:
+                raise PaymentNameTakenError from broken
+            if broken.constraint == LIVE_REFERENCE:
+                raise MerchantReferenceTakenError from broken
+            raise
+
+    async def find_key(self, merchant: str, key: str) -> Claimed | None:
+        return await self._database.read(lambda: self._tables.requests.get((merchant, key)))
+
+    async def payment(self, merchant: str, name: str) -> Payment | None:
+        return await self._database.read(lambda: self._tables.payment((merchant, name)))
+
+    async def cursor(self, source: str, shard: int) -> int:
+        return await self._database.read(lambda: self._tables.cursors.get((source, shard), 0))
+
+    async def take_expired_leases(self, limit: int, lease_s: int) -> list[Taken]:
+        def take() -> list[tuple[Name, int]]:
+            now = self._database.now()
+            due = sorted((until, at) for at, until in self._tables.leased.items() if until < now)
+            free = [at for _, at in due if not self._is_locked(at)][:limit]
+            for name, number in free:
+                row = self._tables.operations[name][number - 1]
+                row["lease_epoch"] += 1
+                self._tables.leased[name, number] = now + timedelta(seconds=lease_s)
+            return free
+
+        return await self._loaded(await self._database.read(take))
+
+    async def take_due_questions(
+        self, limit: int, *, per_account: int, lease_s: int
+    ) -> list[Taken]:
+        def take() -> list[tuple[Name, int]]:
+            now, taken = self._database.now(), []
+            places: dict[str, int] = {}
+            for _, at in sorted((due, at) for at, due in self._tables.to_ask.items() if due < now):
+                account = self._tables.operations[at[0]][at[1] - 1]["account"]
+                places[account] = places.get(account, 0) + 1
+                if places[account] <= per_account and not self._is_locked(at):
+                    taken.append(at)
+            for at in taken[:limit]:
+                self._tables.to_ask[at] = now + timedelta(seconds=lease_s)
+            return taken[:limit]
+
+        return await self._loaded(await self._database.read(take))
+
+    async def plan_question(
+        self, payment: Payment, operation: Operation, after_s: int | None
+    ) -> None:
+        name = (payment.merchant, payment.name)
+        row = self._tables.operations[name][operation.number - 1]
+
+        def apply() -> None:
+            if row["state"] != operation.state.value:
+                return
+            row["asks"] += 1
+            self._tables.to_ask.pop((name, operation.number), None)
+            if after_s is not None:
+                due = self._database.now() + timedelta(seconds=after_s)
+                self._tables.to_ask[name, operation.number] = due
+
+        await self._database.run(Write((("operation", name, operation.number),), _never, apply))
+
+    async def in_doubt(self, merchants: object, *, after: object, count: int) -> list[Payment]:
+        """Payments that need a person."""
+        del merchants, after
+        return await self._database.read(
+            lambda: [payment for payment in self._tables.all() if payment.in_doubt][:count]
+        )
+
+    def _is_locked(self, at: tuple[Name, int]) -> bool:
+        return self._database.is_locked(("operation", *at))
+
+    async def _loaded(self, taken: list[tuple[Name, int]]) -> list[Taken]:
+        found = []
+        for (merchant, name), number in taken:
+            payment = await self.payment(merchant, name)
+            if payment is not None:
+                found.append(Taken(payment, number))
+        return found
+
+
+class RouterBook:
+    """See `cashier_router.flows.ports.Book`."""
+
+    def __init__(self, unit: Unit, tables: RouterTables, questions: QuestionPlan) -> None:
+        self._unit = unit
+        self._tables = tables
+        self._questions = questions
+
+    def claim(self, wish: Wish, resource: str) -> None:
+        key, requests = (wish.merchant, wish.key), self._tables.requests
+        claimed = Claimed(resource, wish.fingerprint)
+        self._unit.write(
+            Write(
+                (("key", *key),),
+                lambda: KeyTaken() if key in requests else None,
+                lambda: requests.__setitem__(key, claimed),
+            )
+        )
+
+    async def lock(self, merchant: str, name: str) -> Payment | None:
+        await self._unit.lock(("payment", (merchant, name)))
+        return await self._unit.read(lambda: self._tables.payment((merchant, name)))
+
+    def add(self, payment: Payment, step: Step, actor: Actor, *, lease_s: int) -> None:
+        name, tables = (payment.merchant, payment.name), self._tables
+
+        def refuse() -> Exception | None:
+            return _broken(PAYMENTS_KEY) if name in tables.payments else self._checked(payment)
+
+        def apply() -> None:
+            tables.payments[name] = payment_row(payment)
+            tables.operations[name] = []
+            self._moved(None, payment, step, actor, lease_s)
+
+        self._unit.write(Write((("payment", name), *_reference(payment)), refuse, apply))
+
+    def move(
+        self, before: Payment, after: Payment, step: Step, actor: Actor, *, lease_s: int
+    ) -> None:
+        name, tables = (before.merchant, before.name), self._tables
+        pairs = zip(before.operations, after.operations, strict=False)
+        moved = [known for known, changed in pairs if known is not changed]
+
+        def refuse() -> Exception | None:
+            if tables.payments[name]["version"] != before.version:
+                return MovedOnError(before.name)
+            for known in moved:
+                row = tables.operations[name][known.number - 1]
+                if (row["state"], row["lease_epoch"]) != (known.state.value, known.lease_epoch):
+                    return MovedOnError(before.name)
+            return self._checked(after)
+
+        def apply() -> None:
+            tables.payments[name].update(moving_columns(after))
+            for known in moved:
+                changed = after.operation(known.number)
+                row = tables.operations[name][known.number - 1]
+                row.update(moving_operation_columns(changed), asks=0)
+                tables.leased.pop((name, known.number), None)
+                self._plan(after, changed)
+            self._moved(before, after, step, actor, lease_s)
+
+        operations = (("operation", name, known.number) for known in moved)
+        rows = (("payment", name), *operations, *_reference(after))
+        self._unit.write(Write(rows, refuse, apply))
+
+    def advance_cursor(self, source: str, shard: int, *, seen: int, position: int) -> None:
+        at, cursors = (source, shard), self._tables.cursors
+        self._unit.write(
+            Write(
+                (("cursor", at),),
+                lambda: None if cursors.get(at, 0) == seen else MovedOnError(source),
+                lambda: cursors.__setitem__(at, position),
+            )
+        )
+
+    def _moved(
+        self, before: Payment | None, after: Payment, step: Step, actor: Actor, lease_s: int
+    ) -> None:
+        """What inserting and moving have in common: new operations, the reference, the step."""
+        name, tables = (after.merchant, after.name), self._tables
+        now = self._unit.database.now()
+        for added in after.operations[len(before.operations) if before else 0 :]:
+            tables.operations[name].append({**operation_row(after, added), "asks": 0})
+            if added.state is OperationState.SUBMITTING and lease_s > 0:
+                tables.leased[name, added.number] = now + timedelta(seconds=lease_s)
+            self._plan(after, added)
+        reference = (after.merchant, after.merchant_reference)
+        if after.state.value not in FREE:
+            tables.references[reference] = after.name
+        elif tables.references.get(reference) == after.name:
+            del tables.references[reference]
+        kept = replace(after)
+        tables.history.setdefault(name, []).append(History(step, actor.name, before, kept, now))
+
+    def _plan(self, payment: Payment, operation: Operation) -> None:
+        at = ((payment.merchant, payment.name), operation.number)
+        method = payment.terms.instrument.method
+        pause_s = self._questions.pause_s(operation.state, method, 0)
+        self._tables.to_ask.pop(at, None)
+        if pause_s:
+            self._tables.to_ask[at] = self._unit.database.now() + timedelta(seconds=pause_s)
+
+    def _checked(self, payment: Payment) -> Exception | None:
+        """The CHECKs and the partial unique index."""
+        amounts = payment.amounts
+        if amounts.capturable < 0:
+            return _broken("payments_capture_in_authorized")
+        if amounts.refundable < 0:
+            return _broken("payments_refund_in_captured")
+        if min(amounts.authorized, amounts.captured, amounts.refunded, amounts.disputed) < 0:
+            return _broken("payments_amounts_not_negative")
+        reference = (payment.merchant, payment.merchant_reference)
+        owner = self._tables.references.get(reference, payment.name)
+        if payment.state.value not in FREE and owner != payment.name:
+            return _broken(LIVE_REFERENCE)
+        return None
+
+
+def _reference(payment: Payment) -> tuple[tuple[str, str, str], ...]:
+    if payment.state.value in FREE:
+        return ()
+    return (("reference", payment.merchant, payment.merchant_reference),)
+
+
+def _broken(constraint: str) -> ConstraintBroken:
+    return ConstraintBroken(constraint=constraint, table="payments", sqlstate="23505")
+
+
+def _never() -> Exception | None:
+    return None
