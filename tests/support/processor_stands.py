@@ -70,6 +70,13 @@ class Stand:
 STANDS = (
     Stand(name="native", processor="sandbox", imitates="native"),
     Stand(name="stripe", processor="stripe", imitates="stripe"),
+    Stand(
+        name="adyen",
+        processor="adyen",
+        imitates="adyen",
+        later=frozenset(Kind) - {Kind.AUTHORIZE},
+        terms={"merchant_account": "adyen"},
+    ),
 )
 # An adapter at a server that honours no keys has tests of its own: test_gateway_stripe*.py.
 

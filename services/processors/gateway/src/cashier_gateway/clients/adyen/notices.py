@@ -54,6 +54,7 @@ MOVES: Final[Mapping[str, tuple[tuple[Kind, ...], bool]]] = {
     "CAPTURE": (_CARRIES, False),
     "CAPTURE_FAILED": (_CARRIES, True),
     "CANCELLATION": ((Kind.VOID,), False),
+    "TECHNICAL_CANCEL": ((Kind.VOID,), False),  # a cancel by our name, not by theirs
     "REFUND": ((Kind.REFUND,), False),
     "REFUND_FAILED": ((Kind.REFUND,), True),
     "REFUNDED_REVERSED": ((Kind.REFUND,), True),
@@ -63,7 +64,7 @@ MOVES: Final[Mapping[str, tuple[tuple[Kind, ...], bool]]] = {
     "PAIDOUT_REVERSED": ((Kind.PAYOUT,), True),
 }
 # In a cancellation Adyen tells the payment's amount, not what was released.
-_WITHOUT_AMOUNT: Final = frozenset({"CANCELLATION"})
+_WITHOUT_AMOUNT: Final = frozenset({"CANCELLATION", "TECHNICAL_CANCEL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ def _notice(item: Item, merchant_account: str, codes: Codes) -> Notice:
     if amount is None and item.event not in _WITHOUT_AMOUNT:
         return replace(plain, detail=f"{told}, with an amount that we cannot read")
     # A refused authorisation or cancellation took nothing back from one that had succeeded.
-    is_reversal = not good and item.event not in {"AUTHORISATION", "CANCELLATION"}
+    is_reversal = not good and item.event not in {"AUTHORISATION", *_WITHOUT_AMOUNT}
     event, decline = (Event.SUCCEED, None) if good else _declined(item, kinds[0], codes)
     return replace(
         plain,

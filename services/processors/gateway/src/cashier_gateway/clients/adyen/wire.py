@@ -14,6 +14,9 @@ from cashier_gateway.domain.outcome import Action, Answer
 CHECKOUT: Final = "/v71"
 PAYOUT: Final = "/pal/servlet/Payout/v68"
 MODIFICATIONS: Final = {Kind.CAPTURE: "captures", Kind.VOID: "cancels", Kind.REFUND: "refunds"}
+ACTIONS: Final = frozenset(
+    {"RedirectShopper", "IdentifyShopper", "ChallengeShopper", "PresentToShopper"}
+)
 # Adyen's closed list; another reason is ours alone and is not sent.
 REFUND_REASONS: Final = frozenset({"FRAUD", "CUSTOMER REQUEST", "RETURN", "DUPLICATE", "OTHER"})
 # Adyen requires a return address of every payment. A customer who is not there returns nowhere.
@@ -45,6 +48,8 @@ def path_of(call: Call) -> str:
         return f"{CHECKOUT}/payments"
     if request.kind is Kind.PAYOUT:
         return f"{PAYOUT}/payout"
+    if not request.authorization_reference:  # only a cancel has a way by our own name
+        return f"{CHECKOUT}/cancels"
     return f"{CHECKOUT}/payments/{request.authorization_reference}/{MODIFICATIONS[request.kind]}"
 
 
@@ -60,6 +65,8 @@ def body_of(call: Call, merchant_account: str) -> dict[str, Any]:
         body["selectedRecurringDetailReference"] = request.token
         if request.customer_id:
             body["shopperReference"] = request.customer_id
+    elif request.kind is Kind.VOID and not request.authorization_reference:
+        body["paymentReference"] = request.target
     elif request.kind is Kind.REFUND and request.reason.upper() in REFUND_REASONS:
         body["merchantRefundReason"] = request.reason.upper()
     return body
@@ -67,7 +74,12 @@ def body_of(call: Call, merchant_account: str) -> dict[str, Any]:
 
 def answer_of(call: Call, body: object, codes: Codes) -> Answer:
     """What a 2xx answer says about the call; CONFLICT when it is not about what we asked for."""
-    if not isinstance(body, Mapping) or type(body.get("pspReference")) is not str:
+    if not isinstance(body, Mapping):
+        return unreadable("something that is no object")
+    if body.get("resultCode") in ACTIONS:
+        # It has no pspReference yet: Adyen tells that when the customer has done it.
+        return _action_answer(call, body)
+    if type(body.get("pspReference")) is not str:
         return unreadable("something without its pspReference")
     if request_of(call).kind in MODIFICATIONS:
         return _modification_answer(call, body)
@@ -157,8 +169,6 @@ def _by_result(call: Call, body: Mapping[str, Any], reference: str, codes: Codes
             return Answer(Event.CONFLICT, detail, reference)
         case "Pending" | "Received":
             return Answer(Event.PEND, f"the payment is {result}", reference, risk_ppm=risk_ppm)
-        case "RedirectShopper" | "IdentifyShopper" | "ChallengeShopper" | "PresentToShopper":
-            return _action_answer(body.get("action"), result, reference, risk_ppm)
         case "Refused" | "Cancelled" | "Error":
             return _refused(call, body, reference, codes)
     return Answer(Event.LOSE_TRACK, "the payment is in a state that we do not know", reference)
@@ -181,7 +191,9 @@ def _refused(call: Call, body: Mapping[str, Any], reference: str, codes: Codes) 
 def _modification_answer(call: Call, body: Mapping[str, Any]) -> Answer:
     """`received` is all that Adyen says of a capture, cancel or refund: a webhook ends it."""
     reference = str(body["pspReference"])
-    if body.get("paymentPspReference") != request_of(call).authorization_reference:
+    request = request_of(call)
+    root, theirs = request.authorization_reference, body.get("paymentPspReference")
+    if theirs != root and (root or body.get("paymentReference") != request.target):
         return Answer(Event.CONFLICT, "the answer is about another payment", reference)
     if body.get("reference") not in {None, call.operation}:
         return Answer(Event.CONFLICT, "the answer carries another reference", reference)
@@ -211,7 +223,11 @@ def _amount_conflict(call: Call, body: Mapping[str, Any], reference: str) -> Ans
     return Answer(Event.CONFLICT, f"the answer is over {value} {currency[:8]}", reference, seen)
 
 
-def _action_answer(action: object, result: str, reference: str, risk_ppm: int | None) -> Answer:
+def _action_answer(call: Call, body: Mapping[str, Any]) -> Answer:
+    result, action, found = body["resultCode"], body.get("action"), body.get("pspReference")
+    reference = found if type(found) is str else ""
+    if body.get("merchantReference") not in {None, call.operation}:
+        return Answer(Event.CONFLICT, "the payment carries another reference", reference)
     if not isinstance(action, Mapping):
         return Answer(Event.LOSE_TRACK, f"Adyen answered {result} without its action", reference)
     url = action.get("url")
@@ -219,7 +235,7 @@ def _action_answer(action: object, result: str, reference: str, risk_ppm: int | 
         told = Action(url=url)
     else:  # 3DS, a QR code, a voucher, a redirect by POST: Adyen's own component shows it
         told = Action(sdk="adyen", data={"action": orjson.dumps(action).decode()})
-    detail = f"the customer has to act: {result}"
+    detail, risk_ppm = f"the customer has to act: {result}", _risk_ppm(body)
     return Answer(Event.REQUIRE_ACTION, detail, reference, action=told, risk_ppm=risk_ppm)
 
 

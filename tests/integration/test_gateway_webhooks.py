@@ -1,0 +1,431 @@
+"""Webhooks over real HTTP: doubled, late, reordered, forged, and about something else."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from cashier_common.db.migrate import run_migrations
+from cashier_common.money import Money
+from cashier_gateway.domain.call import Kind
+from cashier_gateway.domain.lifecycle import Event, State
+from cashier_gateway.http.intake import BODY_MAX_BYTES
+from cashier_gateway.rpc.codec import late_to_proto
+from cashier_mesh.databases import ServiceDatabase
+from cashier_mesh.postgres import EmbeddedPostgres
+from tests.support.gateway_rig import an_operation
+from tests.support.gateway_webhooks import ADYEN, OTHER_STRIPE, STRIPE, hooks
+from tests.support.notices import (
+    OLD_ADYEN_KEY,
+    a_reference,
+    adyen_body,
+    adyen_item,
+    an_intent,
+    stripe_event,
+    stripe_headers,
+)
+from tests.support.postgres_fixture import postgres
+
+__all__ = ["hooks", "postgres"]
+FORGED_KEY = "FF" * 32
+
+
+@pytest.fixture(scope="module")
+def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
+    database = postgres.provision("gateway", "webhooks")
+    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+    yield database
+    postgres.drop("gateway", "webhooks")
+
+
+def event_id(item: dict) -> str:
+    return f"{item['pspReference']}/{item['eventCode']}/{item['success']}"
+
+
+async def test_a_pending_capture_ends_by_its_webhook_and_is_told(hooks):
+    psp = a_reference()
+    call = await hooks.call(State.PENDING, Kind.CAPTURE, reference=psp)
+
+    status = await hooks.adyen(adyen_item("CAPTURE", call.operation, pspReference=psp))
+
+    found = await hooks.stands(call)
+    assert (200, State.SUCCEEDED) == (status, found.state)
+    assert (Money(1250, "EUR"), 13) == (
+        found.outcome.amount, found.outcome.settlement.expected_fee.minor,
+    )  # fmt: skip
+    [told] = await hooks.told(call)
+    assert ("WEBHOOK", State.SUCCEEDED, psp) == (told.source, told.state, told.reference)
+
+
+async def test_a_doubled_webhook_is_one_letter_and_one_step(hooks):
+    call = await hooks.call(State.PENDING, Kind.REFUND, reference=(psp := a_reference()))
+    body = adyen_body(adyen_item("REFUND", call.operation, pspReference=psp))
+
+    statuses = await asyncio.gather(*(hooks.post(ADYEN, body) for _ in range(20)))
+    await asyncio.gather(*(hooks.postman.step() for _ in range(4)))
+    await hooks.post(ADYEN, body)
+    await hooks.take()
+
+    assert {200} == set(statuses)
+    assert [("DONE", "APPLIED", 1)] == await hooks.letters(f"{psp}/REFUND/true")
+    assert 1 == len(await hooks.told(call))
+
+
+async def test_a_forged_webhook_is_refused_and_nothing_is_kept(hooks):
+    call = await hooks.call(State.PENDING, Kind.CAPTURE)
+    body = stripe_event("payment_intent.succeeded", an_intent(call.operation))
+
+    forged = await hooks.post(
+        ADYEN, adyen_body(adyen_item("CAPTURE", call.operation), key=FORGED_KEY)
+    )
+    unsigned = await hooks.post(STRIPE, body)
+    old = await hooks.post(STRIPE, body, stripe_headers(body, at=1_700_000_000))
+
+    assert (401, 401, 401) == (forged, unsigned, old)
+    assert [] == await hooks.letters()
+    assert State.PENDING is (await hooks.stands(call)).state
+
+
+async def test_the_old_secret_still_counts(hooks):
+    call = await hooks.call(State.PENDING, Kind.CAPTURE)
+    body = adyen_body(adyen_item("CAPTURE", call.operation), key=OLD_ADYEN_KEY)
+
+    status = await hooks.post(ADYEN, body)
+    await hooks.take()
+
+    assert (200, State.SUCCEEDED) == (status, (await hooks.stands(call)).state)
+
+
+@pytest.mark.parametrize(
+    ("account", "body", "status"),
+    [
+        ("nobody", b"{}", 404),
+        (ADYEN, b"x" * (BODY_MAX_BYTES + 1), 413),
+        (ADYEN, b"not json", 400),
+        (ADYEN, b"[" * 60_000, 400),
+        (STRIPE, b"", 401),
+        (f"{ADYEN}/more", b"", 404),
+    ],
+    ids=["nobody", "large", "not_json", "deep", "empty", "path"],
+)
+async def test_a_hostile_request_is_refused(hooks, account, body, status):
+    assert status == await hooks.post(account, body)
+    assert [] == await hooks.letters()
+
+
+async def test_another_amount_is_a_conflict(hooks):
+    call = await hooks.call(State.PENDING, Kind.CAPTURE)
+    item = adyen_item("CAPTURE", call.operation, amount={"currency": "EUR", "value": 1251})
+
+    await hooks.adyen(item)
+
+    found = await hooks.stands(call)
+    assert (State.CONFLICTED, Money(1251, "EUR")) == (found.state, found.outcome.amount)
+
+
+async def test_another_amount_on_what_has_ended_is_kept_and_changes_nothing(hooks):
+    call = await hooks.call(State.SUCCEEDED, reference=(psp := a_reference()))
+    lie = {"currency": "USD", "value": 1250}
+    item = adyen_item("AUTHORISATION", call.operation, pspReference=psp, amount=lie)
+
+    await hooks.adyen(item)
+
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+    assert [("DONE", "MISMATCHED", 1)] == await hooks.letters(event_id(item))
+    assert [] == await hooks.told(call)
+
+
+async def test_another_reference_under_our_name_is_a_conflict(hooks):
+    call = await hooks.call(State.IN_DOUBT, reference=a_reference())
+
+    await hooks.adyen(adyen_item("AUTHORISATION", call.operation))
+
+    assert State.CONFLICTED is (await hooks.stands(call)).state
+
+
+async def test_news_that_came_to_another_account_changes_nothing(hooks):
+    call = await hooks.call(State.IN_DOUBT, account=STRIPE)
+    body = stripe_event("payment_intent.succeeded", an_intent(call.operation))
+
+    status = await hooks.stripe(body, account=OTHER_STRIPE)
+
+    assert (200, State.IN_DOUBT) == (status, (await hooks.stands(call)).state)
+    assert [("DONE", "OTHER_ACCOUNT", 1)] == await hooks.letters()
+
+
+async def test_one_event_may_come_to_two_accounts(hooks):
+    call = await hooks.call(State.IN_DOUBT, account=STRIPE)
+    body = stripe_event("payment_intent.succeeded", an_intent(call.operation))
+
+    await hooks.stripe(body, account=OTHER_STRIPE)
+    await hooks.stripe(body)
+
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_a_doubt_ends_by_a_webhook(hooks):
+    call = await hooks.call(State.IN_DOUBT, account=STRIPE)
+    intent = an_intent(call.operation)
+
+    await hooks.stripe(stripe_event("payment_intent.succeeded", intent))
+
+    found = await hooks.stands(call)
+    assert (State.SUCCEEDED, intent["id"]) == (found.state, found.reference)
+
+
+async def test_news_of_a_call_that_is_under_way_waits_for_its_owner(hooks):
+    psp = a_reference()
+    call = await hooks.call(State.SUBMITTING)
+    item = adyen_item("AUTHORISATION", call.operation, pspReference=psp)
+
+    await hooks.adyen(item)
+    early = await hooks.letters(event_id(item))
+    await hooks.move(call, Event.LOSE_TRACK)
+    await hooks.take()
+
+    assert [("WAITING", "EARLY", 1)] == early
+    assert [("DONE", "APPLIED", 2)] == await hooks.letters(event_id(item))
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_an_owner_and_a_webhook_at_once_write_one_answer(hooks):
+    call = await hooks.call(State.SUBMITTING)
+    psp = a_reference()
+    await hooks.adyen(adyen_item("AUTHORISATION", call.operation, pspReference=psp), take=False)
+
+    await asyncio.gather(hooks.move(call, Event.SUCCEED, psp), hooks.take())
+    await hooks.take()
+
+    assert (State.SUCCEEDED, 2) == ((found := await hooks.stands(call)).state, found.version)
+
+
+async def test_what_is_never_answered_ends_among_the_dead(hooks):
+    call = await hooks.call(State.SUBMITTING)
+    item = adyen_item("AUTHORISATION", call.operation)
+    await hooks.adyen(item)
+    await hooks.rig.as_owner("UPDATE inbox SET tries = 19")
+
+    await hooks.take()
+
+    assert [("DEAD", "EARLY", 20)] == await hooks.letters(event_id(item))
+
+
+async def test_each_try_waits_longer(hooks):
+    call = await hooks.call(State.SUBMITTING)
+    await hooks.adyen(adyen_item("AUTHORISATION", call.operation))
+    pauses = []
+    for tries in (1, 4, 9):
+        await hooks.rig.as_owner("UPDATE inbox SET tries = $1", tries)
+        await hooks.take()
+        [row] = await hooks.rig.as_owner("SELECT next_at - settled_at AS pause FROM inbox")
+        pauses.append(round(row["pause"].total_seconds()))
+
+    assert [2, 16, 512] == pauses
+
+
+@pytest.mark.parametrize("state", [State.DECLINED_HARD, State.DECLINED_SOFT])
+async def test_a_success_on_what_was_declined_is_told_so_that_somebody_takes_it_back(hooks, state):
+    call = await hooks.call(state)
+    psp = a_reference()
+    item = adyen_item("AUTHORISATION", call.operation, pspReference=psp)
+
+    await hooks.adyen(item)
+    await hooks.adyen(item | {"reason": "again"})
+
+    [told] = await hooks.told(call)
+    outcome = late_to_proto(told).outcome
+    assert (outcome.STATE_SUCCEEDED, psp, 1250) == (
+        outcome.state, outcome.processor_reference, outcome.amount.minor,
+    )  # fmt: skip
+    assert state is (await hooks.stands(call)).state
+
+
+async def test_a_success_behind_a_closed_door_is_the_truth(hooks):
+    call = await hooks.call(State.NOT_FOUND)
+
+    await hooks.adyen(adyen_item("AUTHORISATION", call.operation))
+
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_a_refund_that_failed_later_is_a_reversal(hooks):
+    call = await hooks.call(State.PENDING, Kind.REFUND, reference=(psp := a_reference()))
+    items = [
+        adyen_item(code, call.operation, pspReference=psp) for code in ("REFUND", "REFUND_FAILED")
+    ]
+    for item in items:
+        await hooks.adyen(item)
+
+    succeeded, reversed_ = await hooks.told(call)
+    outcome = late_to_proto(reversed_).outcome
+    assert State.SUCCEEDED is succeeded.state
+    assert (outcome.STATE_REVERSED, psp) == (outcome.state, outcome.reversal_reference)
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_the_same_in_the_other_order_is_a_decline_and_no_success(hooks):
+    call = await hooks.call(State.PENDING, Kind.REFUND, reference=(psp := a_reference()))
+    for code in ("REFUND_FAILED", "REFUND"):
+        await hooks.adyen(adyen_item(code, call.operation, pspReference=psp))
+
+    [told] = await hooks.told(call)
+    assert State.DECLINED_HARD is told.state
+    assert [("DONE", "STALE", 1)] == await hooks.letters(f"{psp}/REFUND/true")
+
+
+async def test_a_refund_that_somebody_made_elsewhere_is_a_reversal_of_the_payment(hooks):
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    item = adyen_item("REFUND", call.operation, originalReference=payment)
+
+    await hooks.adyen(item)
+
+    [told] = await hooks.told(call)
+    assert ("REVERSED", item["pspReference"]) == (told.told, told.reversal_reference)
+
+
+async def test_a_nameless_refund_waits_while_one_of_ours_has_no_reference_yet(hooks):
+    """Where a server refuses metadata our own refund looks like somebody else's."""
+    intent, refund = "pi_" + a_reference(), "re_" + a_reference()
+    captured = await hooks.call(State.SUCCEEDED, account=STRIPE, reference=intent)
+    ours = await hooks.call(
+        State.SUBMITTING, Kind.REFUND, account=STRIPE, authorization_reference=intent
+    )
+    thing = {
+        "id": refund, "object": "refund", "amount": 1250, "currency": "eur",
+        "status": "succeeded", "payment_intent": intent, "metadata": {},
+    }  # fmt: skip
+
+    await hooks.stripe(stripe_event("refund.updated", thing))
+    early = await hooks.letters()
+    await hooks.move(ours, Event.SUCCEED, refund)
+    await hooks.take()
+
+    assert [("WAITING", "EARLY", 1)] == early
+    assert [("DONE", "KNOWN", 2)] == await hooks.letters()
+    assert [] == await hooks.told(captured)
+
+
+async def test_a_capture_that_failed_later_is_a_reversal_of_what_captured(hooks):
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    item = adyen_item("CAPTURE_FAILED", call.operation, originalReference=payment)
+
+    await hooks.adyen(item)
+
+    [told] = await hooks.told(call)
+    assert ("REVERSED", item["pspReference"]) == (told.told, told.reversal_reference)
+
+
+async def test_a_dispute_is_told_and_the_call_stands(hooks):
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    extra = {"chargebackReasonCode": "10.4", "defensePeriodEndsAt": "2027-01-15T09:00:00+01:00"}
+    common = {"pspReference": dispute, "originalReference": payment, "additionalData": extra}
+
+    await hooks.adyen(adyen_item("NOTIFICATION_OF_CHARGEBACK", call.operation, **common))
+    await hooks.adyen(
+        adyen_item(
+            "CHARGEBACK", call.operation, **common, eventDate="2026-11-23T10:00:00+01:00"
+        )
+    )  # fmt: skip
+
+    opened, withdrawn = [late_to_proto(late).outcome for late in await hooks.told(call)]
+    assert opened.STATE_DISPUTED == opened.state == withdrawn.state
+    assert (False, True) == (opened.dispute.funds_withdrawn, withdrawn.dispute.funds_withdrawn)
+    assert (dispute, "10.4", 1250) == (
+        withdrawn.dispute.processor_reference, withdrawn.dispute.reason_code,
+        withdrawn.dispute.amount.minor,
+    )  # fmt: skip
+    assert 1_799_999_999 < withdrawn.dispute.evidence_due_time.seconds
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_older_news_of_a_dispute_does_not_replace_newer(hooks):
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    common = {"pspReference": dispute, "originalReference": payment}
+    end = adyen_item("PREARBITRATION_LOST", call.operation, **common)
+    begin = adyen_item(
+        "CHARGEBACK", call.operation, **common, eventDate="2026-11-01T10:00:00+01:00"
+    )
+
+    await hooks.adyen(end)
+    await hooks.adyen(begin)
+
+    [told] = await hooks.told(call)
+    assert "LOST" == told.dispute.state
+    assert [("DONE", "STALE", 1)] == await hooks.letters(event_id(begin))
+
+
+async def test_a_dispute_of_a_payment_that_was_captured_by_hand_is_about_its_capture(hooks):
+    intent, charge = "pi_" + a_reference(), "ch_" + a_reference()
+    await hooks.call(State.SUCCEEDED, account=STRIPE, reference=intent, capture=False)
+    capture = await hooks.call(
+        State.SUCCEEDED, Kind.CAPTURE, account=STRIPE, authorization_reference=intent,
+        reference=f"cap-{charge}",
+    )  # fmt: skip
+    thing = {
+        "id": "dp_" + a_reference(), "object": "dispute", "amount": 1250, "currency": "eur",
+        "status": "needs_response", "payment_intent": intent, "charge": charge,
+    }  # fmt: skip
+
+    await hooks.stripe(stripe_event("charge.dispute.created", thing))
+
+    [told] = await hooks.told(capture)
+    assert "DISPUTED" == told.told
+
+
+async def test_what_is_about_nothing_of_ours_is_kept(hooks):
+    item, other = adyen_item("AUTHORISATION", "somebody-else"), adyen_item("REPORT_AVAILABLE", "")
+
+    await hooks.adyen(item, other)
+
+    assert [("DONE", "UNMATCHED", 1)] == await hooks.letters(event_id(item))
+    assert [("DONE", "NOTHING", 1)] == await hooks.letters(event_id(other))
+
+
+async def test_the_inbox_keeps_facts_and_no_bodies(hooks):
+    call = await hooks.call(State.PENDING, Kind.CAPTURE)
+    extra = {"shopperEmail": "somebody@example.com", "cardHolderName": "S. Body"}
+
+    await hooks.adyen(adyen_item("CAPTURE", call.operation, additionalData=extra))
+
+    [row] = await hooks.rig.as_owner("SELECT notice::text AS kept, body_hash FROM inbox")
+    assert "somebody" not in row["kept"]
+    assert "Body" not in row["kept"]
+    assert 32 == len(row["body_hash"])
+
+
+async def test_a_void_that_ends_by_webhook_closes_what_was_waiting(hooks):
+    payment = a_reference()
+    waiting = await hooks.call(State.ACTION_REQUIRED, reference=payment, operation=an_operation())
+    void = await hooks.call(
+        State.PENDING, Kind.VOID, target=waiting.operation, authorization_reference=payment,
+        reference=(psp := a_reference()),
+    )  # fmt: skip
+    whole = {"currency": "EUR", "value": 99_999}  # Adyen tells the payment's amount
+
+    await hooks.adyen(
+        adyen_item("CANCELLATION", void.operation, pspReference=psp,
+                   originalReference=payment, amount=whole)
+    )  # fmt: skip
+
+    assert State.SUCCEEDED is (await hooks.stands(void)).state
+    assert State.EXPIRED is (await hooks.stands(waiting)).state
+
+
+async def test_what_takes_money_back_is_sealed_and_proved(hooks):
+    """A note bumps the call's version, so the record stays without gaps."""
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    for code in ("REFUND", "CAPTURE_FAILED", "CHARGEBACK"):
+        await hooks.adyen(adyen_item(code, call.operation, originalReference=payment))
+
+    rows = await hooks.rig.as_owner(
+        "SELECT version, action FROM steps WHERE subject = $1 ORDER BY version", call.operation
+    )
+
+    assert [1, 2, 3, 4, 5] == [row["version"] for row in rows]
+    assert ["LATE_REVERSED", "LATE_REVERSED", "LATE_DISPUTED"] == [r["action"] for r in rows[2:]]
+    assert 5 == (await hooks.stands(call)).version
