@@ -37,6 +37,6 @@ def _holder(branch: Branch, name: str) -> Desk:
     for counter in branch.counters.values():
         book = counter.desk.book
         captures = (capture.id for charge in book.charges.values() for capture in charge.captures)
-        if book.resource(name) or name in captures:
+        if book.resource(name) or name in book.failed_later or name in captures:
             return counter.desk
     raise Refused(Code.NOT_FOUND, f"no account has {name}")
