@@ -8,6 +8,8 @@ from cashier_common import failpoints
 from cashier_common.clock import SystemClock
 from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.db.engine import Database
+from cashier_common.db.reaper import PERIOD_S as REAP_PERIOD_S
+from cashier_common.db.reaper import Reaper
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.rpc.client import connect
@@ -24,13 +26,14 @@ from cashier_router.rpc.payment_servicer import PaymentServicer
 from cashier_router.settings import RouterSettings
 from cashier_router.storage.record import StepRecord
 from cashier_router.storage.store import PaymentStore
-from cashier_router.workers.outcomes import OutcomePull
+from cashier_router.workers.outcomes import DecisionPull, OutcomePull
 from cashier_router.workers.progress import Janitor, Progress
 
 DOMAIN = "payments.cashier"
 PROGRESS_PERIOD_S = 1.0
 JANITOR_PERIOD_S = 1.0
 OUTCOMES_PERIOD_S = 0.5
+DECISIONS_PERIOD_S = 2.0
 # Until a rail was heard for the first time it is asked this often.
 FIRST_HEARING_S = 0.5
 
@@ -72,12 +75,17 @@ async def build(settings: RouterSettings, role: Role) -> App:
             ),
             (
                 payment_admin_service_pb2_grpc.add_PaymentAdminServiceServicer_to_server,
-                PaymentAdminServicer(StepRecord(database), SHARD_COUNT, world, pages, tasks),
+                PaymentAdminServicer(StepRecord(database), world, pages, tasks),
                 "cashier.payments.v1.PaymentAdminService",
             ),
         ),
         workers=(
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
+            Worker(
+                "reaper",
+                Reaper(database, key_life_days=settings.idempotency_key_life_days).step,
+                REAP_PERIOD_S,
+            ),
             Worker("progress", Progress(world).step, PROGRESS_PERIOD_S),
             Worker("janitor", Janitor(world).step, JANITOR_PERIOD_S),
             *(
@@ -88,6 +96,15 @@ async def build(settings: RouterSettings, role: Role) -> App:
                     interruptible=True,  # it waits for what rails tell; a cut one pulls again
                 )
                 for rail in rails.rails
+                for shard in range(SHARD_COUNT)
+            ),
+            *(
+                Worker(
+                    f"decisions-{shard}",
+                    DecisionPull(shard, world).step,
+                    DECISIONS_PERIOD_S,
+                    interruptible=True,
+                )
                 for shard in range(SHARD_COUNT)
             ),
         )

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from cashier_common.settings import ServiceSettings
+from cashier_common.settings import KeyedSettings
 
 
-class RouterSettings(ServiceSettings):
+class RouterSettings(KeyedSettings):
     """Settings of the router beyond those of every service."""
 
     risk_target: str = Field(default="", description="Where risk listens: host:port[,host:port…].")

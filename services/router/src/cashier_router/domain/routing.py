@@ -74,6 +74,7 @@ class Decision:
     policy_version: str
     candidates: tuple[Candidate, ...] = field(default=())
     propensity_ppm: int = CERTAIN_PPM
+    strict_only: bool = False  # risk asked for accounts with stricter controls
 
     @property
     def plan(self) -> tuple[Candidate, ...]:
@@ -95,7 +96,11 @@ def decide(question: Question, accounts: Sequence[Account]) -> Decision:
         (removed if reason else kept).append(candidate)
     kept.sort(key=lambda candidate: (candidate.fee_minor, candidate.account))
     removed.sort(key=lambda candidate: candidate.account)
-    return Decision(policy_version=POLICY_VERSION, candidates=(*kept, *removed))
+    return Decision(
+        policy_version=POLICY_VERSION,
+        candidates=(*kept, *removed),
+        strict_only=question.strict_only,
+    )
 
 
 def objection(question: Question, account: Account) -> tuple[str, str]:

@@ -2,11 +2,9 @@
 
 from cashier_common.errors import DeadlineExceeded, IdempotencyInFlight, RaceLost, Refusal
 from cashier_router.domain.commands import CreatePayment
-from cashier_router.domain.instrument import Method
-from cashier_router.domain.payment import CaptureMethod, Direction, Payment
-from cashier_router.domain.progress import Assessment, RiskDecision, begin
+from cashier_router.domain.payment import Direction, Payment
+from cashier_router.domain.progress import RiskDecision, begin
 from cashier_router.domain.refusals import OriginRefused
-from cashier_router.domain.routing import Decision, Question, decide
 from cashier_router.flows.join import Done, join
 from cashier_router.flows.ports import (
     Actor,
@@ -16,6 +14,7 @@ from cashier_router.flows.ports import (
     World,
 )
 from cashier_router.flows.refusals import MerchantReferenceInUse, PaymentExists
+from cashier_router.flows.route import route
 from cashier_router.flows.submit_operation import drive, lease_s
 
 # Risk answers in milliseconds; a caller with less time left than this is not kept waiting for it.
@@ -58,8 +57,9 @@ async def _promise(
         await _require_origin(command, world)
     assessment = await world.risk.assess(command, personal, timeout_s=min(left_s, ASSESS_MAX_S))
     decision = None
-    if assessment.decision is RiskDecision.FRICTIONLESS:
-        decision = route(command, assessment, world)
+    if assessment.decision is not RiskDecision.DECLINE:
+        # Also for a review: what a person approves is routed anew, under the same strictness.
+        decision = route(command, world, strict_only=assessment.strict_accounts_only)
     at = world.clock.now()
     payment, step = begin(command, assessment, decision, actor_trace=actor.traceparent, at=at)
     lease = lease_s(caller_ends_s - world.clock.monotonic())
@@ -77,24 +77,6 @@ async def _promise(
     except RaceLost:
         raise IdempotencyInFlight from None
     return payment
-
-
-def route(command: CreatePayment, assessment: Assessment, world: World) -> Decision:
-    """The plan for this payment from the accounts as last heard."""
-    terms = command.terms
-    card = terms.instrument.method is Method.CARD
-    question = Question(
-        merchant=command.merchant,
-        amount=command.amount,
-        instrument=terms.instrument,
-        customer_country=terms.customer_country
-        or (terms.instrument.issuer_country if card else ""),
-        merchant_category_code=terms.merchant_category_code,
-        manual_capture=command.capture_method is CaptureMethod.MANUAL,
-        payout=command.direction is Direction.PAYOUT,
-        strict_only=assessment.strict_accounts_only,
-    )
-    return decide(question, world.rails.accounts())
 
 
 async def _require_origin(command: CreatePayment, world: World) -> None:

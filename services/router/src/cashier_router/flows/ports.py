@@ -13,6 +13,7 @@ from cashier_router.domain.opening import Step
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Assessment, Outcome
 from cashier_router.domain.questions import QuestionPlan
+from cashier_router.domain.review import Reviewed
 from cashier_router.domain.routing import Account
 
 
@@ -163,8 +164,26 @@ class Store(Protocol):
         """How far a stream was applied."""
 
 
+# Name of risk's decisions among the streams that are followed by cursor.
+RISK_STREAM = "risk"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDecision:
+    """A decision about a case and where it stands in its stream."""
+
+    shard: int
+    position: int
+    merchant: str
+    payment: str
+    reviewed: Reviewed
+
+
 class Risk(Protocol):
     """The risk service."""
+
+    def follow(self, shard: int, after: int, *, timeout_s: float) -> AsyncIterator[CaseDecision]:
+        """Decisions of a shard behind a position, as they come, until the time is up."""
 
     async def assess(
         self, command: CreatePayment, personal: object, *, timeout_s: float

@@ -7,17 +7,17 @@ from typing import Protocol
 
 import grpc
 
-from cashier.common.v1 import audit_pb2
 from cashier.payments.v1 import (
     payment_admin_service_pb2,
     payment_admin_service_pb2_grpc,
     payment_pb2,
 )
 from cashier_common.db.audit import SealedStep
-from cashier_common.db.verify import Finding
-from cashier_common.errors import FieldInvalid, NotServed
+from cashier_common.db.verify import Verification
+from cashier_common.errors import NotServed
 from cashier_common.rpc.call import current_call
 from cashier_common.rpc.paging import Pager
+from cashier_common.rpc.record import require_place, verify_audit_log
 from cashier_common.tasks import TaskGroup
 from cashier_router.domain.commands import Override
 from cashier_router.flows.override_operation import override
@@ -33,7 +33,6 @@ EVENTS_PAGE_MAX = 200
 NEWS_PERIOD_S = 0.1
 
 Context = grpc.aio.ServicerContext[object, object]
-_Kind = audit_pb2.AuditFinding.Kind
 _API = payment_admin_service_pb2
 
 
@@ -43,18 +42,15 @@ class Record(Protocol):
     async def sealed(self, shard: int, after: int, limit: int) -> Sequence[SealedStep]:
         """Sealed steps of a shard after a position, in order."""
 
-    async def verify(self, shard: int | None, min_position: int) -> tuple[int, Sequence[Finding]]:
-        """How many rows were checked, and what is wrong."""
+    async def verify(self, shard: int | None, from_position: int) -> Verification:
+        """Check one shard (None: all) from a position on."""
 
 
 class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceServicer):
     """Serves operators and recon."""
 
-    def __init__(
-        self, record: Record, shard_count: int, world: World, pager: Pager, tasks: TaskGroup
-    ) -> None:
+    def __init__(self, record: Record, world: World, pager: Pager, tasks: TaskGroup) -> None:
         self._record = record
-        self._shard_count = shard_count
         self._world = world
         self._pager = pager
         self._tasks = tasks
@@ -64,10 +60,8 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
     ) -> AsyncIterator[_API.PaymentEvent]:
         """Sealed steps by position; stays open until the deadline and sends what comes."""
         call = current_call()
-        self._require_shard(request.shard)
+        require_place(request)
         position = request.after_position
-        if position < 0:
-            raise FieldInvalid("after_position", str(position), "0 or a position")
         while call.deadline.remaining_s() > NEWS_PERIOD_S:
             rows = await self._record.sealed(request.shard, position, EVENTS_PAGE_MAX)
             for row in rows:
@@ -80,23 +74,7 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
         self, request: _API.VerifyAuditLogRequest, context: Context
     ) -> _API.VerifyAuditLogResponse:
         """Checks the chain of the audit log."""
-        shard = request.shard if request.HasField("shard") else None
-        if shard is not None:
-            self._require_shard(shard)
-        if request.min_position < 0:
-            raise FieldInvalid("min_position", str(request.min_position), "0 or a position")
-        checked, findings = await self._record.verify(shard, request.min_position)
-        return _API.VerifyAuditLogResponse(
-            checked_row_count=checked,
-            findings=[
-                audit_pb2.AuditFinding(
-                    kind=_Kind.Value(f"KIND_{finding.fault.upper()}"), shard=finding.shard,
-                    position=finding.position, subject=finding.subject, version=finding.version,
-                    detail=finding.detail,
-                )
-                for finding in findings
-            ],
-        )  # fmt: skip
+        return await verify_audit_log(request, self._record.verify, _API.VerifyAuditLogResponse)
 
     async def ExplainPayment(
         self, request: object, context: Context
@@ -147,7 +125,3 @@ class PaymentAdminServicer(payment_admin_service_pb2_grpc.PaymentAdminServiceSer
             command, self._world, self._tasks,
         )  # fmt: skip
         return to_proto(done)
-
-    def _require_shard(self, shard: int) -> None:
-        if not 0 <= shard < self._shard_count:
-            raise FieldInvalid("shard", str(shard), f"between 0 and {self._shard_count - 1}")

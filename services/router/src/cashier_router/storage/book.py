@@ -30,6 +30,7 @@ from cashier_router.storage.rows import (
     moving_operation_columns,
     operation_row,
     payment_row,
+    reviewed_columns,
     step_payload,
 )
 from cashier_router.storage.tables import (
@@ -73,15 +74,14 @@ INSERT_OPERATION = compiled(
         ask_after=_ASK_AFTER,
     )
 )
-MOVE_PAYMENT = compiled(
-    update(payments)
-    .where(
-        payments.c.merchant == bindparam("merchant_"),
-        payments.c.name == bindparam("name_"),
-        payments.c.version == bindparam("before_version"),
-    )
-    .values(**_bound(payments, _MOVING))
+_UNMOVED = update(payments).where(
+    payments.c.merchant == bindparam("merchant_"),
+    payments.c.name == bindparam("name_"),
+    payments.c.version == bindparam("before_version"),
 )
+MOVE_PAYMENT = compiled(_UNMOVED.values(**_bound(payments, _MOVING)))
+# After a review the payment is routed anew; no other change touches these.
+MOVE_REVIEWED = compiled(_UNMOVED.values(**_bound(payments, [*_MOVING, "first_state", "decision"])))
 MOVE_OPERATION = compiled(
     update(operations)
     .where(
@@ -135,11 +135,12 @@ class PaymentBook:
         self, before: Payment, after: Payment, step: Step, actor: Actor, *, lease_s: int
     ) -> None:
         """Compare-and-set `before` to `after`, with its operations and its step."""
+        reviewed = before.first_state is not after.first_state
         self._tx.write(
-            MOVE_PAYMENT,
+            MOVE_REVIEWED if reviewed else MOVE_PAYMENT,
             refusal=lambda: MovedOnError(before.name),
             merchant_=before.merchant, name_=before.name, before_version=before.version,
-            **moving_columns(after),
+            **moving_columns(after), **(reviewed_columns(after) if reviewed else {}),
         )  # fmt: skip
         for known, changed in zip(before.operations, after.operations, strict=False):
             if known is not changed:

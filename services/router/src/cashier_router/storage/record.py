@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cashier_common.db.audit import SealedStep, read_sealed
 from cashier_common.db.engine import Database
-from cashier_common.db.verify import Finding, verify
+from cashier_common.db.verify import Verification, verify
 
 
 class StepRecord:
@@ -17,7 +17,6 @@ class StepRecord:
         """Sealed steps of a shard after a position, in order."""
         return await read_sealed(self._database, shard=shard, after=after, limit=limit)
 
-    async def verify(self, shard: int | None, min_position: int) -> tuple[int, Sequence[Finding]]:
-        """How many rows were checked, and what is wrong."""
-        report = await verify(self._database, shard=shard, from_position=max(min_position, 1))
-        return report.checked, report.findings
+    async def verify(self, shard: int | None, from_position: int) -> Verification:
+        """Check one shard (None: all) from a position on."""
+        return await verify(self._database, shard=shard, from_position=from_position)

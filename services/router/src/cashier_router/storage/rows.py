@@ -73,6 +73,11 @@ def moving_columns(payment: Payment) -> dict[str, Any]:
     }
 
 
+def reviewed_columns(payment: Payment) -> dict[str, Any]:
+    """The columns of a payment that a review changes."""
+    return {"first_state": payment.first_state.value, "decision": as_json(payment.decision)}
+
+
 def operation_row(payment: Payment, operation: Operation) -> dict[str, Any]:
     """Every column of a new operation but when to ask about it."""
     return {
@@ -147,7 +152,8 @@ def step_payload(payment: Payment, step: Step) -> dict[str, Any]:
             facts["settlement"] = operation.settlement
     if step.decided_by is not None:
         facts["decided_by"] = step.decided_by
-    if payment.version == 1 and payment.decision is not None:
+    routed = payment.version == 1 or step.action == "REVIEW_APPROVED"
+    if routed and payment.decision is not None:
         facts["plan"] = [candidate.account for candidate in payment.decision.plan]
         facts["policy_version"] = payment.decision.policy_version
     return facts
@@ -215,4 +221,6 @@ def _terms(text: str) -> Terms:
 def _decision(text: str) -> Decision:
     facts = orjson.loads(text)
     candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
-    return Decision(facts["policy_version"], candidates, facts["propensity_ppm"])
+    return Decision(
+        facts["policy_version"], candidates, facts["propensity_ppm"], facts["strict_only"]
+    )

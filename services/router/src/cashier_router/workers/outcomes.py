@@ -1,7 +1,8 @@
-"""Pulls what the rails learnt later, by durable cursor, and applies it in order."""
+"""Pulls what rails learnt later and what people decided, by durable cursor, in order."""
 
+from cashier_router.flows.apply_decision import apply_decision
 from cashier_router.flows.apply_outcome import apply_outcome
-from cashier_router.flows.ports import Actor, World
+from cashier_router.flows.ports import RISK_STREAM, Actor, World
 
 # A pull stays open this long and begins again, so that a stopping worker is not kept waiting.
 PULL_S = 5.0
@@ -24,5 +25,23 @@ class OutcomePull:
             actor = Actor(f"rail/{self._rail}/{late.source}", late.traceparent)
             await apply_outcome(late, actor, self._world, seen=seen)
             seen = late.position
+            applied += 1
+        return applied
+
+
+class DecisionPull:
+    """Follows one shard of risk's decisions about cases."""
+
+    def __init__(self, shard: int, world: World) -> None:
+        self._shard = shard
+        self._world = world
+
+    async def step(self) -> int:
+        """Apply decisions until the pull ends; answers how many there were."""
+        seen = await self._world.store.cursor(RISK_STREAM, self._shard)
+        applied = 0
+        async for decided in self._world.risk.follow(self._shard, seen, timeout_s=PULL_S):
+            await apply_decision(decided, Actor("risk/decision", ""), self._world, seen=seen)
+            seen = decided.position
             applied += 1
         return applied
