@@ -41,6 +41,8 @@ LEDGER_PAGE_MAX = 10_000
 LEDGER_PAGE_DEFAULT = 1_000
 ANOMALY_MAX = 10_000
 SEED_MAX = 2**53
+# The longest key that any imitated API takes: Stripe's.
+LEDGER_KEY_MAX_CHARS = 255
 
 
 async def get_ledger(branch: Branch, request: web.Request) -> web.Response:
@@ -51,7 +53,7 @@ async def get_ledger(branch: Branch, request: web.Request) -> web.Response:
         "kind": query.choice("kind", list(Kind), default=""),
         "reference": query.text("reference", most=REFERENCE_MAX_CHARS, default=""),
         "charge": query.text("charge", most=TOKEN_MAX_CHARS, default=""),
-        "key": query.text("key", most=KEY_MAX_CHARS, default=""),
+        "key": query.text("key", most=LEDGER_KEY_MAX_CHARS, default=""),
     }
     moved = query.choice("moved", {"true", "false"}, default="false") == "true"
     after = query.number("after", default=0)

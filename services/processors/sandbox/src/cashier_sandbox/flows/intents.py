@@ -65,7 +65,15 @@ async def confirm_intent(desk: Desk, order: Order, wish: Wish, said: Mapping[str
     """Try an intent that waits for it; `said` is what the confirmation changes of it."""
 
     def effect(behaviour: Behaviour) -> Draft:
-        _expect(desk, said["id"], "confirmed", _CONFIRMABLE)
+        intent = _expect(desk, said["id"], "confirmed", _CONFIRMABLE)
+        state = intent_state(intent, last_try(desk, intent))
+        if state is IntentState.REQUIRES_PAYMENT_METHOD and not said.get("method"):
+            raise Refused(
+                Code.STATE_REFUSED,
+                "You cannot confirm this PaymentIntent because it's missing a payment method.",
+                "payment_method",
+                {"code": "payment_intent_unexpected_state", "payment_intent": intent.id},
+            )
         return charge_draft(desk, order, wish, behaviour, intent=said)
 
     return await perform(desk, order, effect)

@@ -100,6 +100,15 @@ def _refunded(desk: Desk, news: News) -> Iterator[_Told]:
     return _refund(desk, news, "refund.created")
 
 
+def _refund_failed(desk: Desk, news: News) -> Iterator[_Told]:
+    return _refund(desk, news, "refund.updated")
+
+
+def _payout_failed(desk: Desk, news: News) -> Iterator[_Told]:
+    if news.payout:
+        yield "payout.failed", payout_json(desk, news.payout)
+
+
 def _paid_out(desk: Desk, news: News) -> Iterator[_Told]:
     if news.payout is None:
         return
@@ -193,7 +202,9 @@ _TELLERS: dict[Kind, Callable[[Desk, News], Iterator[_Told]]] = {
     Kind.RESOLVE: _resolved,
     Kind.REFUND: _refunded,
     Kind.EXTERNAL_REFUND: _refunded,
+    Kind.REFUND_FAILED: _refund_failed,
     Kind.PAYOUT: _paid_out,
+    Kind.PAYOUT_FAILED: _payout_failed,
     Kind.SETTLEMENT: _settled,
     Kind.CHARGEBACK: _dispute,
     Kind.DISPUTE_EVIDENCE: _dispute,

@@ -104,7 +104,7 @@ async def post_confirm(desk: Desk, request: web.Request) -> web.Response:
     """`POST /v1/payment_intents/{id}/confirm`."""
     ask = await asked(request)
     params, intent = ask.params, _intent(desk, request)
-    method = params.text("payment_method", default=intent.method)
+    method = params.text("payment_method", default="")
     capture = params.choice(
         "capture_method", ("automatic", "automatic_async", "manual"), default=""
     )
@@ -116,21 +116,15 @@ async def post_confirm(desk: Desk, request: web.Request) -> web.Response:
         capture=captures,
         payer_present=_payer_present(params),
     )
-    said = {"id": intent.id, "method": method, "capture": captures}
+    said = {"id": intent.id, "capture": captures} | ({"method": method} if method else {})
     said |= {name: value for name, value in _tried(params).items() if value}
     params.end()
     order = ask.order(
         Operation.CHARGE,
-        token=token_of(method, intent.amount) if method else "",
+        token=token_of(method or intent.method, intent.amount) if method or intent.method else "",
         currency=intent.currency,
         amount=intent.amount,
     )
-    if not method:
-        raise refuse(
-            "payment_method",
-            "You cannot confirm this PaymentIntent because it's missing a payment method.",
-            "payment_intent_unexpected_state",
-        )
     return done_answer(desk, await confirm_intent(desk, order, wish, said), params.expand)
 
 

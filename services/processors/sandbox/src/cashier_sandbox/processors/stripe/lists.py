@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any, TypeVar
 
 from cashier_sandbox.flows.desk import Desk
@@ -55,11 +54,11 @@ class Page:
         body: Callable[[_T], dict[str, Any]],
     ) -> dict[str, Any]:
         """Return a list object; `at` is the ledger's time of an item."""
-        found = self._cut([item for item in newest_first if self._covers(at(item))], name)
+        found, more = self._cut([item for item in newest_first if self._covers(at(item))], name)
         listed = {
             "object": "list",
-            "data": [body(item) for item in found[: self._limit]],
-            "has_more": len(found) > self._limit,
+            "data": [body(item) for item in found],
+            "has_more": more,
             "url": path,
         }
         return expanded(desk, listed, self._expand)
@@ -69,21 +68,24 @@ class Page:
             _BOUNDS[bound](unix(at), value) for bound, value in self._created.items()
         )
 
-    def _cut(self, items: Sequence[_T], name: Callable[[_T], str]) -> list[_T]:
-        cursor = self._after or self._before
-        if not cursor:
-            return list(islice(items, self._limit + 1))
-        place = next((i for i, item in enumerate(items) if name(item) == cursor), None)
-        if place is None:
-            raise Refused(
-                Code.INVALID_REQUEST,
-                "The cursor is not in this list.",
-                "starting_after" if self._after else "ending_before",
-                {"code": "resource_missing"},
-            )
-        if self._after:
-            return list(items[place + 1 : place + 2 + self._limit])
-        return list(items[max(0, place - self._limit) : place])
+    def _cut(self, items: Sequence[_T], name: Callable[[_T], str]) -> tuple[Sequence[_T], bool]:
+        """Return one page, and whether there is more in the direction that was asked for."""
+        start, cursor = 0, self._after or self._before
+        if cursor:
+            place = next((i for i, item in enumerate(items) if name(item) == cursor), None)
+            if place is None:
+                raise Refused(
+                    Code.INVALID_REQUEST,
+                    "The cursor is not in this list.",
+                    "starting_after" if self._after else "ending_before",
+                    {"code": "resource_missing"},
+                )
+            if self._before:
+                start = max(0, place - self._limit)
+                return items[start:place], start > 0
+            start = place + 1
+        end = start + self._limit
+        return items[start:end], end < len(items)
 
 
 def _created(params: Params) -> dict[str, int]:

@@ -70,6 +70,7 @@ def refund_json(desk: Desk, refund: Refund, intent: str) -> dict[str, Any]:
     }
     if refund.decline:
         body["failure_reason"] = _REFUND_FAILURES.get(refund.decline, "declined")
+        body["failure_balance_transaction"] = moved[1].id if len(moved) > 1 else None
     return body
 
 
@@ -85,6 +86,7 @@ def payout_json(desk: Desk, payout: Payout) -> dict[str, Any]:
         transaction=moved[0].id if moved else None,
     ) | {
         "destination": payout.destination,
+        "failure_balance_transaction": moved[1].id if len(moved) > 1 else None,
         "failure_code": _failure(payout.decline),
         "failure_message": "The payout was refused." if payout.decline else None,
         "metadata": dict(payout.metadata),
