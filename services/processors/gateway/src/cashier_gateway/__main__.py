@@ -1,10 +1,25 @@
-"""`python -m cashier_gateway serve|work|migrate`."""
+"""`python -m cashier_gateway serve|work|migrate|adapter-gaps`."""
+
+import typer
 
 from cashier_common.service import cli
+from cashier_gateway.adapter_gaps import gaps
 from cashier_gateway.app import build
 from cashier_gateway.settings import GatewaySettings
 
 main = cli("gateway", build, settings=GatewaySettings)
+
+
+@main.command("adapter-gaps")
+def adapter_gaps(name: str) -> None:
+    """List what the adapter of a processor still lacks; status 1 where it lacks something."""
+    found = gaps(name)
+    for gap in found:
+        typer.echo(gap)
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{name} lacks nothing that can be counted")
+
 
 if __name__ == "__main__":
     main()
