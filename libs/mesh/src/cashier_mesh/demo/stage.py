@@ -81,7 +81,9 @@ async def opened(ground: Ground, project_dir: Path) -> AsyncIterator[Stage]:
         operator = Operator(ground.peers["sandbox"], ground.sandbox_token())
         localstripe = chain = None
         if "localstripe" in ground.peers:
-            localstripe = Localstripe([one for one in accounts if one.processor == "stripe"])
+            here = ground.peers["localstripe"]  # the sandbox speaks Stripe's API, too
+            at_it = [one for one in accounts if one.url.startswith(here)]
+            localstripe = Localstripe(at_it) if at_it else None
         if "chain" in ground.peers and "crypto" in ground.targets:
             rail = await stack.enter_async_context(ground.channel("crypto", CLIENT))
             chain = Chain(ground.peers["chain"], project_dir, rail)
