@@ -16,7 +16,8 @@ from cashier_mesh.ports import Claim, free_base_port, is_free, require_free
 from cashier_mesh.private_files import secret, write_private
 from cashier_mesh.residence import Residence
 
-NOBODY = Account("nobody", 65534, 65534)
+# Another user than the one who runs the tests, whoever that is.
+STRANGER = Account("stranger", os.geteuid() + 1, os.getegid() + 1)
 
 
 def test_a_taken_port_is_named_with_its_part_and_its_setting():
@@ -92,12 +93,12 @@ def test_a_closed_folder_sends_the_data_elsewhere_and_stays_closed(tmp_path):
     closed = tmp_path / "home"
     closed.mkdir(mode=0o700)
 
-    place = place_for(closed / "postgres", NOBODY)
+    place = place_for(closed / "postgres", STRANGER)
 
-    assert not reachable(closed / "postgres", NOBODY)
-    assert closed_folder(closed / "postgres", NOBODY) in {closed, *closed.parents}
-    assert reachable(place, NOBODY)
-    assert place == place_for(closed / "postgres", NOBODY)
+    assert not reachable(closed / "postgres", STRANGER)
+    assert closed_folder(closed / "postgres", STRANGER) in {closed, *closed.parents}
+    assert reachable(place, STRANGER)
+    assert place == place_for(closed / "postgres", STRANGER)
     assert 0o700 == stat.S_IMODE(closed.stat().st_mode)
 
 
