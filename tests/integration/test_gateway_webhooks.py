@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
     postgres.drop("gateway", "webhooks")
 
 
-def event_id(item: dict) -> str:
+def event_id(item: dict[str, Any]) -> str:
     return f"{item['pspReference']}/{item['eventCode']}/{item['success']}"
 
 
@@ -356,6 +357,18 @@ async def test_older_news_of_a_dispute_does_not_replace_newer(hooks):
     [told] = await hooks.told(call)
     assert "LOST" == told.dispute.state
     assert [("DONE", "STALE", 1)] == await hooks.letters(event_id(begin))
+
+
+async def test_what_is_told_of_one_second_is_taken_by_how_far_it_goes(hooks):
+    """Adyen tells whole seconds: a chargeback and its notification often share one."""
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    common = {"pspReference": dispute, "originalReference": payment}
+    for code in ("CHARGEBACK", "NOTIFICATION_OF_CHARGEBACK"):
+        await hooks.adyen(adyen_item(code, call.operation, **common))
+
+    [told] = await hooks.told(call)
+    assert told.dispute.funds_withdrawn
 
 
 async def test_a_dispute_of_a_payment_that_was_captured_by_hand_is_about_its_capture(hooks):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def a_call(kind=Kind.AUTHORIZE, amount=Money(1250, "EUR"), **request) -> Call:  
     return Call.submitted(command, b"", traceparent="", at=datetime(2026, 11, 22, tzinfo=UTC))
 
 
-def authorised(**changes) -> dict:
+def authorised(**changes) -> dict[str, Any]:
     return {
         "pspReference": PSP,
         "resultCode": "Authorised",
@@ -41,7 +42,7 @@ def authorised(**changes) -> dict:
     } | changes
 
 
-def refused(code: str, **extra) -> dict:
+def refused(code: str, **extra) -> dict[str, Any]:
     return authorised(
         resultCode="Refused", refusalReason="…", refusalReasonCode=code, additionalData=extra
     )

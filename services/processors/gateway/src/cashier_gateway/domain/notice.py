@@ -28,7 +28,7 @@ class NoticeRefused(Exception):
 
 
 class DisputeStage(StrEnum):
-    """How far a dispute has gone."""
+    """How far a dispute has gone, in this order."""
 
     INQUIRY = "INQUIRY"
     CHARGEBACK = "CHARGEBACK"
@@ -37,7 +37,7 @@ class DisputeStage(StrEnum):
 
 
 class DisputeState(StrEnum):
-    """Where a dispute stands."""
+    """Where a dispute stands; the later ones come later."""
 
     OPEN = "OPEN"
     CHALLENGED = "CHALLENGED"

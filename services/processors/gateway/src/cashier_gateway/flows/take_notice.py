@@ -12,7 +12,7 @@ from cashier_common.clock import Clock
 from cashier_common.db.transaction import UnitOfWork
 from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import CALL, Event, State
-from cashier_gateway.domain.notice import DisputeState, Notice
+from cashier_gateway.domain.notice import DisputeStage, DisputeState, Notice
 from cashier_gateway.domain.outcome import Outcome, Settlement
 from cashier_gateway.flows.advance import advance
 from cashier_gateway.flows.notice_ports import Letter, Letters, Note, NoteKind, Seen
@@ -25,7 +25,8 @@ _ENDED: Final = frozenset(
 )
 _DECLINES: Final = frozenset({Event.DECLINE_HARD, Event.DECLINE_SOFT, Event.CLOSE})
 _UNRESOLVED: Final = frozenset({State.SUBMITTING, State.IN_DOUBT})
-_OVER: Final = frozenset({DisputeState.WON, DisputeState.LOST, DisputeState.CANCELED})
+_STAGES: Final = tuple(DisputeStage)
+_DISPUTE_STATES: Final = tuple(DisputeState)
 
 _log = structlog.get_logger(__name__)
 
@@ -203,12 +204,21 @@ def _taken_back(notice: Notice) -> Note:
 
 
 def _is_older(note: Note, known: Note) -> bool:
-    """Whether we know something newer; at the same moment, an end stays an end."""
+    """Whether we know something newer; within one moment, whatever is further on is newer."""
     if note.occurred_at is None or known.occurred_at is None:
         return False
-    if note.occurred_at != known.occurred_at:
+    if note.occurred_at != known.occurred_at:  # processors tell whole seconds
         return note.occurred_at < known.occurred_at
-    return known.facts.get("state") in _OVER
+    return _progress(note) < _progress(known)
+
+
+def _progress(note: Note) -> tuple[int, int, bool]:
+    stage, state = note.facts.get("stage"), note.facts.get("state")
+    return (
+        _STAGES.index(stage) if stage in _STAGES else 0,
+        _DISPUTE_STATES.index(state) if state in _DISPUTE_STATES else 0,
+        bool(note.facts.get("funds_withdrawn")),
+    )
 
 
 def _origin(call: Call) -> Origin:
