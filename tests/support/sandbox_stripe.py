@@ -1,11 +1,12 @@
 """The sandbox as Stripe, asked with Stripe's own library."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import stripe
 
 from tests.support.sandbox_process import Sandbox
@@ -69,3 +70,16 @@ async def moved(sandbox: Sandbox, operation: str) -> list[int]:
     async with sandbox.control() as control:
         page = await control.get(f"/control/ledger?reference={operation}&moved=true")
     return [entry["moved"] for entry in page["entries"]]
+
+
+async def refused(asking: Awaitable[Any]) -> Any:
+    """The error object with which the library refuses."""
+    with pytest.raises(stripe.StripeError) as caught:
+        await asking
+    return caught.value.error
+
+
+async def control(sandbox: Sandbox, path: str, body: Any = None) -> Any:
+    """What a POST to the control API answers."""
+    async with sandbox.control() as client:
+        return await client.post(path, body)
