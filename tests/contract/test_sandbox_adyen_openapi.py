@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.support.openapi import published
-from tests.support.sandbox_adyen import (
+from tests.support.adyen_library import (
     Library,
     a_payment,
     base_url,
@@ -12,6 +11,7 @@ from tests.support.sandbox_adyen import (
     inbox,
     running_adyen,
 )
+from tests.support.openapi import published
 
 CHECKOUT, PAYOUT = "/v71", "/pal/servlet/Payout/v68"
 WEBHOOK_FIELDS = {

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from tests.support.sandbox_adyen import (
+from tests.support.adyen_library import (
     API_KEY,
     Library,
     a_payment,

@@ -4,7 +4,7 @@ import csv
 import io
 from decimal import Decimal
 
-from tests.support.sandbox_adyen import (
+from tests.support.adyen_library import (
     ACCOUNT,
     Library,
     base_url,

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from Adyen.util import is_valid_hmac_notification
 
-from tests.support.sandbox_adyen import (
+from tests.support.adyen_library import (
     HMAC_KEY,
     Library,
     base_url,
