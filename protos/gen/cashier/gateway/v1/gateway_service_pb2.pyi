@@ -606,7 +606,7 @@ class OutcomeEvent(_message.Message):
     merchant: _builtins.str
     """Merchant."""
     source: _builtins.str
-    """What brought it: WEBHOOK, CHAIN, FILE, LOOK_UP, RESUME (after a crash), LATE_ANSWER."""
+    """What brought it: WEBHOOK, CHAIN, FILE, LOOK_UP, RESUME (after a crash), LATE_ANSWER, VOID (of an authorization that waited)."""
     traceparent: _builtins.str
     """W3C traceparent of the operation."""
     @_builtins.property
