@@ -33,8 +33,9 @@ class App:
         self._postman = Postman()
         self.branch = Branch(ledger=ledger, files=self._files, seed=settings.seed, now=_now)
         self._listeners: list[Listener] = []
+        peers = frozenset(account.name for account in accounts)
         for account in accounts:
-            self._open(account, settings)
+            self._open(account, settings, peers - {account.name})
         control = application(
             middleware=gate(control_token(settings)), routes=control_routes(self.branch)
         )
@@ -47,13 +48,14 @@ class App:
         """Where each account listens."""
         return {name: counter.listener.port for name, counter in self.branch.counters.items()}
 
-    def _open(self, account: Account, settings: Settings) -> None:
+    def _open(self, account: Account, settings: Settings, peers: frozenset[str]) -> None:
         imitation, ledger = IMITATIONS[account.imitates], self.branch.ledger
         desk = Desk(
             account=account,
             ledger=ledger,
             seed=settings.seed,
             keeps_failures=imitation.keeps_failures,
+            peers=peers,
         )
         app = application(
             middleware=gate(account.api_key, desk, imitation.dialect),

@@ -16,6 +16,7 @@ from cashier_sandbox.domain.intent import Intent
 from cashier_sandbox.domain.movement import Movement, Totals, add_up, movement_of
 from cashier_sandbox.domain.notice import Endpoint, News, news_of
 from cashier_sandbox.domain.script import Fault, Twist
+from cashier_sandbox.domain.vault_token import VaultToken
 
 _OPERATIONS: dict[Kind, Operation] = {
     Kind.CHARGE: Operation.CHARGE,
@@ -29,6 +30,8 @@ _OPERATIONS: dict[Kind, Operation] = {
     Kind.DISPUTE_CLOSED: Operation.DISPUTE,
     Kind.ENDPOINT: Operation.ENDPOINT,
     Kind.MODIFICATION_REFUSED: Operation.VOID,
+    Kind.TOKEN: Operation.TOKEN,
+    Kind.TOKEN_EXCHANGED: Operation.TOKEN,
 }
 
 
@@ -71,6 +74,7 @@ class Book:
         self.moved_by: dict[str, list[Movement]] = defaultdict(list)
         # Captures, refunds and payouts that had succeeded and failed at the bank.
         self.failed_later: set[str] = set()
+        self.vault: dict[str, VaultToken] = {}
         self.settled_count = 0
         self.settlements: list[Entry] = []
         self.entries: list[Entry] = []

@@ -31,6 +31,7 @@ class Operation(StrEnum):
     INTENT = "intent"
     DISPUTE = "dispute"
     ENDPOINT = "endpoint"
+    TOKEN = "token"  # noqa: S105  an operation, not a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,10 @@ class Kind(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     # The payer's bank asks about a charge; nothing moves.
     INFORMATION_REQUESTED = "information_requested"
+    # The vault keeps, forgets and exchanges tokens.
+    TOKEN = "token"  # noqa: S105  a kind, not a secret
+    TOKEN_GONE = "token_gone"  # noqa: S105
+    TOKEN_EXCHANGED = "token_exchanged"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

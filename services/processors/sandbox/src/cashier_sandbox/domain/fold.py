@@ -12,6 +12,7 @@ from cashier_sandbox.domain.dispute import Chargeback, DisputeStatus
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.domain.intent import Intent
 from cashier_sandbox.domain.notice import Endpoint
+from cashier_sandbox.domain.vault_token import VaultToken
 
 if TYPE_CHECKING:
     from cashier_sandbox.domain.book import Book
@@ -257,6 +258,14 @@ def _payout_failed(book: Book, entry: Entry) -> None:
     book.payouts[entry.id] = replace(payout, status=Status.DECLINED, decline=entry.detail["code"])
 
 
+def _token(book: Book, entry: Entry) -> None:
+    book.vault[entry.id] = VaultToken(id=entry.id, alias=entry.detail["alias"], created_at=entry.at)
+
+
+def _token_gone(book: Book, entry: Entry) -> None:
+    del book.vault[entry.id]
+
+
 FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.CHARGE: _charge,
     Kind.CAPTURE: _capture,
@@ -280,4 +289,7 @@ FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.REFUND_FAILED: _refund_failed,
     Kind.PAYOUT_FAILED: _payout_failed,
     Kind.INFORMATION_REQUESTED: _nothing,
+    Kind.TOKEN: _token,
+    Kind.TOKEN_GONE: _token_gone,
+    Kind.TOKEN_EXCHANGED: _nothing,
 }

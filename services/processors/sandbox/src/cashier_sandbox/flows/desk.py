@@ -32,6 +32,8 @@ class Desk:
     seed: int
     # Whether a failure after the work began is its key's answer for ever, as a success is.
     keeps_failures: bool = False
+    # The other accounts of this sandbox by name.
+    peers: frozenset[str] = frozenset()
     base_url: str = ""
     conditions: Conditions = field(default_factory=Conditions)
     in_flight: dict[str, InFlight] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from cashier_sandbox.processors.stripe.api import routes as stripe_routes
 from cashier_sandbox.processors.stripe.errors import DIALECT as STRIPE
 from cashier_sandbox.processors.stripe.events import FACE as STRIPE_NOTICES
 from cashier_sandbox.processors.stripe.form import BODY_MAX_BYTES as STRIPE_BODY_MAX_BYTES
+from cashier_sandbox.processors.vault.api import routes as vault_routes
 
 
 class Files(Protocol):
@@ -52,5 +53,6 @@ IMITATIONS: dict[str, Imitation] = {
         keeps_failures=True,
         body_max_bytes=STRIPE_BODY_MAX_BYTES,
     ),
+    "vault": Imitation(routes=vault_routes),
     "adyen": Imitation(routes=adyen_routes, dialect=ADYEN, notices=ADYEN_NOTICES),
 }
