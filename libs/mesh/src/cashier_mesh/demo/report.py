@@ -122,7 +122,9 @@ class Report:
 
     def look(self, ground: Ground, payment: payment_pb2.Payment | None, *, stays: bool) -> None:
         """Where to point grpcurl and buf curl."""
-        operator, router = ground.credentials("operator"), ground.targets["router"]
+        operator = ground.credentials("operator")
+        # grpcurl and buf speak to one server: the first replica.
+        router, recon = (ground.targets[name].split(",")[0] for name in ("router", "recon"))
         files = (operator.authority, operator.certificate, operator.private_key)
         grpcurl = ".venv/bin/grpcurl -cacert {} -cert {} -key {}".format(*files)
         buf = ".venv/bin/buf curl --protocol grpc --cacert {} --cert {} --key {}".format(*files)
@@ -134,7 +136,6 @@ class Report:
             data = f'{{"merchant":"{payment.merchant}","name":"{payment.name}"}}'
             lines.append(f"{grpcurl} -d '{data}' {router} {method}")
             lines.append(f"{buf} -d '{data}' https://{router}/{method}")
-        recon = ground.targets["recon"]
         lines.append(f"{grpcurl} -d '{{}}' {recon} cashier.recon.v1.ReconService/ListExceptions")
         for line in lines:
             self._console.print(f"  {escape(line)}", soft_wrap=True)

@@ -75,7 +75,7 @@ def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
         pass
     else:
         return Heard(after, step)
-    if operation.state in _told(later.outcome.event):
+    if operation.state in _told(later.outcome.event) or later.outcome.event is E.LOSE_TRACK:
         return _kept(payment, later, at, "OUTCOME_REPEATED")
     if operation.state in CLOSED and later.outcome.event is E.SUCCEED:
         return _too_late(payment, later, operation, at)

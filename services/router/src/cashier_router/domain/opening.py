@@ -59,10 +59,14 @@ def promised(
     at: datetime,
     *,
     reason: str,
+    after: int = 0,
 ) -> Operation:
-    """An operation on what `target` did, promised to the account that did it."""
+    """An operation on what `target` did, promised to the account that did it.
+
+    `after` is how many others the same change opens before it.
+    """
     return Operation(
-        number=len(payment.operations) + 1, kind=kind,
+        number=len(payment.operations) + 1 + after, kind=kind,
         state=OPERATION.next(OPERATION.initial, OperationEvent.SUBMIT),
         rail=target.rail, account=target.account, amount=amount, create_time=at, update_time=at,
         target=target.number, reason=reason,

@@ -10,7 +10,6 @@ from cashier_router.domain.lifecycle import (
     OPENS_NEXT_RAIL,
     OPERATION,
     PRIMARY,
-    TAKES,
     Amounts,
     OperationEvent,
     OperationKind,
@@ -124,11 +123,9 @@ def answer(
             added = attempt(moved, following.rail, following.account, at)
             moved = replace(moved, operations=(*moved.operations, added))
     after = judged(moved, changed, at)
-    if moved.cancel_requested and event is OperationEvent.SUCCEED and changed.kind in TAKES:
-        released = release(after, at)
-        if released is not None:
-            open_too = replace(moved, operations=(*moved.operations, released))
-            after = judged(open_too, changed, at)
+    undoing = release(after, changed, at) if moved.cancel_requested else ()
+    if undoing:
+        after = judged(replace(moved, operations=(*moved.operations, *undoing)), changed, at)
     return after, step
 
 

@@ -1,26 +1,39 @@
-"""Undoing what succeeded although its cancellation was asked for."""
+"""Undoing what came about although its cancellation was asked for."""
 
 from datetime import datetime
 
 from cashier_common.money import Money
-from cashier_router.domain.lifecycle import OperationKind, OperationState
+from cashier_router.domain.lifecycle import CLOSED, TAKES, OperationKind, OperationState
 from cashier_router.domain.opening import promised
 from cashier_router.domain.payment import Direction, Operation, Payment
 
+K, S = OperationKind, OperationState
 
-def release(payment: Payment, at: datetime) -> Operation | None:
-    """What is still held, voided; else what was taken, given back; None where nothing is left."""
+
+def release(payment: Payment, changed: Operation, at: datetime) -> tuple[Operation, ...]:
+    """What the cancellation opens now that something which takes money has ended.
+
+    What it took is given back, what is still held is voided. Money that was captured before the
+    cancellation was asked for stays where it is: giving that back is a refund, another wish.
+    """
+    ended = changed.kind in TAKES and changed.state in CLOSED | {S.SUCCEEDED}
     carrier, asset = payment.carrier, payment.amount.asset
-    if carrier is None or payment.direction is Direction.PAYOUT:
-        return None
+    if not ended or carrier is None or payment.direction is Direction.PAYOUT:
+        return ()
+    opened: list[Operation] = []
+    took = changed.kind is K.CAPTURE or payment.captures_at_once
+    given = min(changed.amount.minor, payment.amounts.refundable)
+    if changed.state is S.SUCCEEDED and took and given > 0:
+        back = promised(payment, K.REFUND, changed, Money(given, asset), at, reason=REASON)
+        opened.append(back)
     if payment.amounts.capturable > 0:
         amount = Money(payment.amounts.capturable, asset)
-        return promised(payment, OperationKind.VOID, carrier, amount, at, reason="cancellation")
-    if payment.amounts.refundable > 0:
-        amount = Money(payment.amounts.refundable, asset)
-        source = taken_by(payment) or carrier
-        return promised(payment, OperationKind.REFUND, source, amount, at, reason="cancellation")
-    return None
+        void = promised(payment, K.VOID, carrier, amount, at, reason=REASON, after=len(opened))
+        opened.append(void)
+    return tuple(opened)
+
+
+REASON = "cancellation"
 
 
 def taken_by(payment: Payment) -> Operation | None:

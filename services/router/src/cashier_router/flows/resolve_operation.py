@@ -68,6 +68,6 @@ async def _apply(
     if recorded is None:
         return None
     after, opened = recorded
-    if opened is None:
-        return after
-    return await drive(after, opened, actor, world, caller_ends_s=ends_s)
+    for number in opened:
+        after = await drive(after, number, actor, world, caller_ends_s=ends_s)
+    return after

@@ -40,8 +40,12 @@ async def drive(
     A crash anywhere leaves SUBMITTING under a lease; when that has expired a worker calls this
     again, and the rail answers the same operation as it answered before.
     """
-    while payment.has(number) and payment.operation(number).state is OperationState.SUBMITTING:
+    waiting = [number]
+    while waiting:
+        number = waiting.pop(0)
         operation = payment.operation(number)
+        if operation.state is not OperationState.SUBMITTING:
+            continue
         await world.failpoint("router.before_send")
         timeout_s = call_s(caller_ends_s - world.clock.monotonic())
         outcome = await world.rails.send(payment, operation, timeout_s=timeout_s)
@@ -52,7 +56,7 @@ async def drive(
         if recorded is None:
             return await world.store.payment(payment.merchant, payment.name) or payment
         payment, opened = recorded
-        number = opened or number
+        waiting += opened
     return payment
 
 
@@ -64,8 +68,8 @@ async def record(
     world: World,
     *,
     caller_ends_s: float,
-) -> tuple[Payment, int | None] | None:
-    """Write an outcome; the payment with the number of what it opened. None when it is not ours.
+) -> tuple[Payment, list[int]] | None:
+    """Write an outcome; the payment with the numbers of what it opened. None when it is not ours.
 
     Nobody else wrote in most cases, so the first try takes no lock. Where the payment has moved on
     (another of its operations was answered) the second one does.
@@ -98,7 +102,7 @@ async def _written(
     *,
     ends_s: float,
     locked: bool,
-) -> tuple[Payment, int | None]:
+) -> tuple[Payment, list[int]]:
     left_s = ends_s - world.clock.monotonic()
     at = world.clock.now()
     async with world.store.begin() as book:
@@ -115,8 +119,7 @@ async def _written(
         log.info(
             "rail_answered", payment=payment.name, operation=operation.number, action=step.action
         )
-    opened = after.operations[len(payment.operations) :]
-    return after, opened[0].number if opened else None
+    return after, [opened.number for opened in after.operations[len(payment.operations) :]]
 
 
 def _is_ours(payment: Payment, operation: Operation) -> bool:
