@@ -211,6 +211,9 @@ class Processor:
             if root.status in (Status.ACTION, Status.PENDING):
                 root.status = Status.CANCELED
                 return
+            if root.status is not Status.SUCCEEDED or root.asked.capture:
+                thing.status = Status.HARD  # while the void waited the money was taken, or refused
+                return
         kind = asked.kind.value
         if asked.kind is Kind.AUTHORIZE:
             kind = "charge" if asked.capture else "hold"
