@@ -3,10 +3,17 @@
 import itertools
 import json
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from Adyen.util import generate_notification_sig
 from stripe import WebhookSignature
+
+from cashier_gateway.clients.adyen.notices import read_notices as read_adyen
+from cashier_gateway.clients.declines import load_codes
+from cashier_gateway.clients.stripe.notices import read_notices as read_stripe
+from cashier_gateway.domain.notice import Notice
 
 ADYEN_KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 OLD_ADYEN_KEY = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF"
@@ -89,3 +96,25 @@ def an_intent(operation: str, **changes: Any) -> dict[str, Any]:
         "status": "succeeded",
     }
     return facts | changes
+
+
+def from_stripe(
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    secrets: tuple[str, ...] = (STRIPE_SECRET,),
+) -> Notice:
+    """What the gateway reads in one of Stripe's webhooks; NoticeRefused."""
+    told = stripe_headers(body) if headers is None else headers
+    codes = load_codes("stripe")
+    [notice] = read_stripe(told, body, secrets=secrets, now=datetime.now(UTC), codes=codes)
+    return notice
+
+
+def from_adyen(body: bytes, keys: tuple[str, ...] = (ADYEN_KEY,)) -> tuple[Notice, ...]:
+    """What the gateway reads in one of Adyen's webhooks; NoticeRefused."""
+    return read_adyen(
+        body,
+        keys=tuple(bytes.fromhex(key) for key in keys),
+        merchant_account=MERCHANT_ACCOUNT,
+        codes=load_codes("adyen"),
+    )

@@ -1,0 +1,212 @@
+"""What processors take back or dispute later is told beside the outcome, in whatever order."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cashier_common.db.migrate import run_migrations
+from cashier_gateway.domain.call import Kind
+from cashier_gateway.domain.lifecycle import Event, State
+from cashier_gateway.rpc.codec import late_to_proto
+from cashier_mesh.databases import ServiceDatabase
+from cashier_mesh.postgres import EmbeddedPostgres
+from tests.support.gateway_webhooks import STRIPE, hooks
+from tests.support.notices import a_reference, adyen_item, stripe_event
+from tests.support.postgres_fixture import postgres
+
+__all__ = ["hooks", "postgres"]
+
+
+@pytest.fixture(scope="module")
+def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
+    database = postgres.provision("gateway", "taken")
+    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+    yield database
+    postgres.drop("gateway", "taken")
+
+
+def event_id(item: dict[str, Any]) -> str:
+    return f"{item['pspReference']}/{item['eventCode']}/{item['success']}"
+
+
+@pytest.mark.parametrize("state", [State.DECLINED_HARD, State.DECLINED_SOFT])
+async def test_a_success_on_what_was_declined_is_told_so_that_somebody_takes_it_back(hooks, state):
+    call = await hooks.call(state)
+    psp = a_reference()
+    item = adyen_item("AUTHORISATION", call.operation, pspReference=psp)
+
+    await hooks.adyen(item)
+    await hooks.adyen(item | {"reason": "again"})
+
+    [told] = await hooks.told(call)
+    outcome = late_to_proto(told).outcome
+    assert (outcome.STATE_SUCCEEDED, psp, 1250) == (
+        outcome.state, outcome.processor_reference, outcome.amount.minor,
+    )  # fmt: skip
+    assert state is (await hooks.stands(call)).state
+
+
+async def test_a_success_behind_a_closed_door_is_the_truth(hooks):
+    call = await hooks.call(State.NOT_FOUND)
+
+    await hooks.adyen(adyen_item("AUTHORISATION", call.operation))
+
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_a_refund_that_failed_later_is_a_reversal(hooks):
+    call = await hooks.call(State.PENDING, Kind.REFUND, reference=(psp := a_reference()))
+    items = [
+        adyen_item(code, call.operation, pspReference=psp) for code in ("REFUND", "REFUND_FAILED")
+    ]
+    for item in items:
+        await hooks.adyen(item)
+
+    succeeded, reversed_ = await hooks.told(call)
+    outcome = late_to_proto(reversed_).outcome
+    assert State.SUCCEEDED is succeeded.state
+    assert (outcome.STATE_REVERSED, psp) == (outcome.state, outcome.reversal_reference)
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_the_same_in_the_other_order_is_a_decline_and_no_success(hooks):
+    call = await hooks.call(State.PENDING, Kind.REFUND, reference=(psp := a_reference()))
+    for code in ("REFUND_FAILED", "REFUND"):
+        await hooks.adyen(adyen_item(code, call.operation, pspReference=psp))
+
+    [told] = await hooks.told(call)
+    assert State.DECLINED_HARD is told.state
+    assert [("DONE", "STALE", 1)] == await hooks.letters(f"{psp}/REFUND/true")
+
+
+async def test_a_refund_that_somebody_made_elsewhere_is_a_reversal_of_the_payment(hooks):
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    item = adyen_item("REFUND", call.operation, originalReference=payment)
+
+    await hooks.adyen(item)
+
+    [told] = await hooks.told(call)
+    assert ("REVERSED", item["pspReference"]) == (told.told, told.reversal_reference)
+
+
+async def test_a_nameless_refund_waits_while_one_of_ours_has_no_reference_yet(hooks):
+    """Where a server refuses metadata our own refund looks like somebody else's."""
+    intent, refund = "pi_" + a_reference(), "re_" + a_reference()
+    captured = await hooks.call(State.SUCCEEDED, account=STRIPE, reference=intent)
+    ours = await hooks.call(
+        State.SUBMITTING, Kind.REFUND, account=STRIPE, authorization_reference=intent
+    )
+    thing = {
+        "id": refund, "object": "refund", "amount": 1250, "currency": "eur",
+        "status": "succeeded", "payment_intent": intent, "metadata": {},
+    }  # fmt: skip
+
+    await hooks.stripe(stripe_event("refund.updated", thing))
+    early = await hooks.letters()
+    await hooks.move(ours, Event.SUCCEED, refund)
+    await hooks.take()
+
+    assert [("WAITING", "EARLY", 1)] == early
+    assert [("DONE", "KNOWN", 2)] == await hooks.letters()
+    assert [] == await hooks.told(captured)
+
+
+async def test_a_capture_that_failed_later_is_a_reversal_of_what_captured(hooks):
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    item = adyen_item("CAPTURE_FAILED", call.operation, originalReference=payment)
+
+    await hooks.adyen(item)
+
+    [told] = await hooks.told(call)
+    assert ("REVERSED", item["pspReference"]) == (told.told, told.reversal_reference)
+
+
+async def test_a_dispute_is_told_and_the_call_stands(hooks):
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    extra = {"chargebackReasonCode": "10.4", "defensePeriodEndsAt": "2027-01-15T09:00:00+01:00"}
+    common = {"pspReference": dispute, "originalReference": payment, "additionalData": extra}
+
+    await hooks.adyen(adyen_item("NOTIFICATION_OF_CHARGEBACK", call.operation, **common))
+    await hooks.adyen(
+        adyen_item(
+            "CHARGEBACK", call.operation, **common, eventDate="2026-11-23T10:00:00+01:00"
+        )
+    )  # fmt: skip
+
+    opened, withdrawn = [late_to_proto(late).outcome for late in await hooks.told(call)]
+    assert opened.STATE_DISPUTED == opened.state == withdrawn.state
+    assert (False, True) == (opened.dispute.funds_withdrawn, withdrawn.dispute.funds_withdrawn)
+    assert (dispute, "10.4", 1250) == (
+        withdrawn.dispute.processor_reference, withdrawn.dispute.reason_code,
+        withdrawn.dispute.amount.minor,
+    )  # fmt: skip
+    assert 1_799_999_999 < withdrawn.dispute.evidence_due_time.seconds
+    assert State.SUCCEEDED is (await hooks.stands(call)).state
+
+
+async def test_older_news_of_a_dispute_does_not_replace_newer(hooks):
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    common = {"pspReference": dispute, "originalReference": payment}
+    end = adyen_item("PREARBITRATION_LOST", call.operation, **common)
+    begin = adyen_item(
+        "CHARGEBACK", call.operation, **common, eventDate="2026-11-01T10:00:00+01:00"
+    )
+
+    await hooks.adyen(end)
+    await hooks.adyen(begin)
+
+    [told] = await hooks.told(call)
+    assert "LOST" == told.dispute.state
+    assert [("DONE", "STALE", 1)] == await hooks.letters(event_id(begin))
+
+
+async def test_what_is_told_of_one_second_is_taken_by_how_far_it_goes(hooks):
+    """Adyen tells whole seconds: a chargeback and its notification often share one."""
+    payment, dispute = a_reference(), a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    common = {"pspReference": dispute, "originalReference": payment}
+    for code in ("CHARGEBACK", "NOTIFICATION_OF_CHARGEBACK"):
+        await hooks.adyen(adyen_item(code, call.operation, **common))
+
+    [told] = await hooks.told(call)
+    assert told.dispute.funds_withdrawn
+
+
+async def test_a_dispute_of_a_payment_that_was_captured_by_hand_is_about_its_capture(hooks):
+    intent, charge = "pi_" + a_reference(), "ch_" + a_reference()
+    await hooks.call(State.SUCCEEDED, account=STRIPE, reference=intent, capture=False)
+    capture = await hooks.call(
+        State.SUCCEEDED, Kind.CAPTURE, account=STRIPE, authorization_reference=intent,
+        reference=f"cap-{charge}",
+    )  # fmt: skip
+    thing = {
+        "id": "dp_" + a_reference(), "object": "dispute", "amount": 1250, "currency": "eur",
+        "status": "needs_response", "payment_intent": intent, "charge": charge,
+    }  # fmt: skip
+
+    await hooks.stripe(stripe_event("charge.dispute.created", thing))
+
+    [told] = await hooks.told(capture)
+    assert "DISPUTED" == told.told
+
+
+async def test_what_takes_money_back_is_sealed_and_proved(hooks):
+    """A note bumps the call's version, so the record stays without gaps."""
+    payment = a_reference()
+    call = await hooks.call(State.SUCCEEDED, reference=payment)
+    for code in ("REFUND", "CAPTURE_FAILED", "CHARGEBACK"):
+        await hooks.adyen(adyen_item(code, call.operation, originalReference=payment))
+
+    rows = await hooks.rig.as_owner(
+        "SELECT version, action FROM steps WHERE subject = $1 ORDER BY version", call.operation
+    )
+
+    assert [1, 2, 3, 4, 5] == [row["version"] for row in rows]
+    assert ["LATE_REVERSED", "LATE_REVERSED", "LATE_DISPUTED"] == [r["action"] for r in rows[2:]]
+    assert 5 == (await hooks.stands(call)).version
