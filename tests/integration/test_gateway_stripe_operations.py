@@ -28,12 +28,13 @@ ABLE = {"partial_capture": True, "refund": True}
 
 
 @pytest.fixture(autouse=True)
-def able(rig, stripe) -> None:
-    speak_through(rig, stripe.port)
+async def able(rig, stripe) -> None:
+    await speak_through(rig, stripe.port)
 
 
-def speak_through(rig, port: int) -> None:
+async def speak_through(rig, port: int) -> None:
     """Give the account what localstripe can do, at a port."""
+    await rig.terminals["localstripe"].processor.close()
     account = stripe_account(
         port,
         capabilities=ABLE,
@@ -98,9 +99,9 @@ async def test_a_lost_answer_is_found_by_what_the_object_shows(rig, stripe, kind
     command = await prepared(rig, stripe, kind)
     async with Wire(stripe.port).open() as wire:
         wire.loses_answers_to = PATHS[kind]
-        speak_through(rig, wire.port)
+        await speak_through(rig, wire.port)
         doubtful = await rig.authorize(command)
-    speak_through(rig, stripe.port)
+    await speak_through(rig, stripe.port)
 
     found = await rig.look_up(command)
 
@@ -120,7 +121,7 @@ async def test_a_second_owner_looks_instead_of_sending_again(rig, stripe, kind, 
     [ticket] = rig.under_way._tickets.values()
     ticket.task.cancel()
     await asyncio.wait([owner])
-    speak_through(rig, stripe.port)
+    await speak_through(rig, stripe.port)
     await rig.lapse(command)
 
     await rig.resumer.step()
