@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 # Extra arguments of one run: make test ARGS="-k refund -x"
 ARGS ?=
 
-.PHONY: help setup demo up down test test-long test-unit bench lint format diagrams protos \
+.PHONY: help setup demo up down test test-long test-unit chaos bench lint format diagrams protos \
 	protos-check protos-release lock clean FORCE
 
 help: ## show this list
@@ -33,6 +33,9 @@ test: $(READY) ## run the tests, two at a time; ARGS="-k refund" picks some
 
 test-long: $(READY) ## kill processes at every point, where `make test` kills at some
 	@$(BIN)/python -m pytest -n 2 -m long --durations 15 $(ARGS)
+
+chaos: $(READY) ## minutes of payments while everything breaks; TEST_SEED=7 repeats a plan, CHAOS_S=600 is longer
+	@$(BIN)/python -m pytest tests/chaos -m long -s --timeout 3600 $(ARGS)
 
 test-unit: $(READY) ## run the tests that start no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/architecture -m "not slow" $(ARGS)
