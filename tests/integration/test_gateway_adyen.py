@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -17,10 +16,19 @@ from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.rpc.codec import late_to_proto
 from cashier_mesh.databases import ServiceDatabase
 from cashier_mesh.postgres import EmbeddedPostgres
-from tests.support.gateway_rig import a_command, a_follow_up, a_payout, entries_of
+from tests.support.gateway_rig import a_command, a_follow_up, a_payout
 from tests.support.gateway_webhooks import hooks
 from tests.support.postgres_fixture import postgres
-from tests.support.sandbox_adyen import NAME, adyen_account, connect, sandbox, until
+from tests.support.sandbox_notices import ADYEN as NAME
+from tests.support.sandbox_notices import (
+    connect,
+    happens,
+    moved,
+    sandbox,
+    told_account,
+    told_late,
+    until,
+)
 
 __all__ = ["hooks", "postgres", "sandbox"]
 
@@ -37,12 +45,8 @@ def rests(call) -> bool:
     return call.state is not State.PENDING
 
 
-async def moved(sandbox, *commands) -> list[int]:
-    return [sum(e["moved"] for e in await entries_of(sandbox, c.operation)) for c in commands]
-
-
 async def test_fifty_at_once_charge_once(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME)
 
     calls = await asyncio.gather(*(hooks.rig.authorize(command) for _ in range(50)))
@@ -57,7 +61,7 @@ async def test_fifty_at_once_charge_once(hooks, sandbox):
     ids=["plain", "doubled", "forged"],
 )
 async def test_a_payments_life_ends_by_webhooks_whatever_they_do(hooks, sandbox, mischief):
-    await connect(hooks, sandbox, **mischief)
+    await connect(hooks, sandbox, NAME, **mischief)
     rig, root = hooks.rig, a_command(NAME, capture=False)
     await rig.authorize(root)
     part = a_follow_up(Kind.CAPTURE, root, 2, amount=Money(1000, "EUR"))
@@ -79,7 +83,7 @@ async def test_a_payments_life_ends_by_webhooks_whatever_they_do(hooks, sandbox,
 
 
 async def test_a_payout_ends_by_its_webhook(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_payout(NAME)
     await hooks.rig.authorize(command)
 
@@ -89,7 +93,7 @@ async def test_a_payout_ends_by_its_webhook(hooks, sandbox):
 
 
 async def test_a_lost_answer_is_found_by_repeating_and_by_the_webhook(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     looked, told = a_command(NAME, "tok_lost_answer"), a_command(NAME, "tok_lost_answer")
     doubtful = [(await hooks.rig.authorize(command)).state for command in (looked, told)]
 
@@ -102,7 +106,7 @@ async def test_a_lost_answer_is_found_by_repeating_and_by_the_webhook(hooks, san
 
 
 async def test_what_was_refused_is_final_and_what_was_soft_is_not(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
 
     soft = await hooks.rig.authorize(a_command(NAME, "tok_decline_soft"))
     hard = await hooks.rig.authorize(a_command(NAME, "tok_decline_insufficient_funds"))
@@ -117,7 +121,7 @@ async def test_what_was_refused_is_final_and_what_was_soft_is_not(hooks, sandbox
 
 
 async def test_a_customer_who_has_to_act_gets_a_page(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
 
     call = await hooks.rig.authorize(a_command(NAME, "tok_action_required"))
 
@@ -126,7 +130,7 @@ async def test_a_customer_who_has_to_act_gets_a_page(hooks, sandbox):
 
 
 async def test_a_finished_action_is_told_by_webhook(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME, "tok_action_required")
     call = await hooks.rig.authorize(command)
     async with sandbox.control() as control:
@@ -143,7 +147,7 @@ async def test_a_finished_action_is_told_by_webhook(hooks, sandbox):
 
 
 async def test_whole_units_of_the_icelandic_kind_are_the_same_money(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME, amount=Money(500, "ISK"))
 
     call = await hooks.rig.authorize(command)
@@ -152,16 +156,12 @@ async def test_whole_units_of_the_icelandic_kind_are_the_same_money(hooks, sandb
 
 
 async def test_a_chargeback_is_told_as_a_dispute(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME)
     call = await hooks.rig.authorize(command)
-    await charge_control(sandbox, command, "chargeback", {"reason": "fraudulent"})
+    await happens(sandbox, command, "chargeback", {"reason": "fraudulent"})
 
-    for _ in range(100):  # two notices of one second, in whatever order
-        told = await told_late(hooks, call, 1)
-        if told[-1].dispute.funds_withdrawn:
-            break
-        await asyncio.sleep(0.1)
+    told = await told_late(hooks, call, lambda told: told[-1].dispute.funds_withdrawn)
 
     outcomes = [late_to_proto(one).outcome for one in told]
     assert {outcomes[0].STATE_DISPUTED} == {outcome.state for outcome in outcomes}
@@ -170,12 +170,12 @@ async def test_a_chargeback_is_told_as_a_dispute(hooks, sandbox):
 
 
 async def test_a_refund_made_at_adyen_is_told_as_a_reversal(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME)
     call = await hooks.rig.authorize(command)
-    await charge_control(sandbox, command, "external_refund", {"amount": 300})
+    await happens(sandbox, command, "external_refund", {"amount": 300})
 
-    [told] = await told_late(hooks, call, 1)
+    [told] = await told_late(hooks, call, bool)
 
     outcome = late_to_proto(told).outcome
     assert (outcome.STATE_REVERSED, 300) == (outcome.state, outcome.amount.minor)
@@ -184,12 +184,12 @@ async def test_a_refund_made_at_adyen_is_told_as_a_reversal(hooks, sandbox):
 
 async def test_a_key_that_is_too_old_is_not_repeated(hooks, sandbox):
     """Behind Adyen's memory a repetition would be a second payment."""
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME)
     call = replace(await hooks.rig.authorize(command), state=State.IN_DOUBT)
     late = datetime.now(UTC) + KEY_LIFE + timedelta(minutes=1)
     processor = AdyenProcessor(
-        adyen_account(sandbox), base_url="http://127.0.0.1:9", credential="x",
+        told_account(sandbox, NAME), base_url="http://127.0.0.1:9", credential="x",
         clock=FixedClock(late),
     )  # fmt: skip
 
@@ -200,10 +200,10 @@ async def test_a_key_that_is_too_old_is_not_repeated(hooks, sandbox):
 
 
 async def test_a_refused_repetition_says_nothing_about_the_first_request(hooks, sandbox):
-    await connect(hooks, sandbox)
+    await connect(hooks, sandbox, NAME)
     command = a_command(NAME, "tok_lost_answer")
     call = await hooks.rig.authorize(command)
-    account = adyen_account(sandbox)
+    account = told_account(sandbox, NAME)
     stranger = AdyenProcessor(account, base_url=account.base_url, credential="another-key")
 
     answer = await stranger.look_up(call)
@@ -216,22 +216,3 @@ def _json(body) -> bytes:
     import orjson  # noqa: PLC0415 - one test speaks for the customer's browser
 
     return orjson.dumps(body)
-
-
-async def charge_control(sandbox, command, what: str, body: dict[str, object]) -> None:
-    """Something that happens at the processor, by its back office or the customer's bank."""
-    [charge] = [e for e in await entries_of(sandbox, command.operation) if e["kind"] == "charge"]
-    async with sandbox.control() as control:
-        await control.post(f"/control/charges/{charge['id']}/{what}", body)
-
-
-async def told_late(hooks, call, count: int) -> list[Any]:
-    """What is told beside the outcome, once that many things were."""
-    told: list[Any] = []
-    for _ in range(100):
-        await hooks.take()
-        told = [late for late in await hooks.told(call) if late.told]
-        if len(told) >= count:
-            break
-        await asyncio.sleep(0.1)
-    return told

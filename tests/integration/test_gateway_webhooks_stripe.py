@@ -1,0 +1,109 @@
+"""The sandbox's Stripe tells what became of payments; the gateway believes it and nothing else."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from cashier_common.db.migrate import run_migrations
+from cashier_common.money import Money
+from cashier_gateway.domain.call import Kind
+from cashier_gateway.domain.lifecycle import State
+from cashier_gateway.rpc.codec import late_to_proto
+from cashier_mesh.databases import ServiceDatabase
+from cashier_mesh.postgres import EmbeddedPostgres
+from tests.support.gateway_rig import a_command, a_follow_up, a_payout
+from tests.support.gateway_webhooks import hooks
+from tests.support.postgres_fixture import postgres
+from tests.support.sandbox_notices import (
+    STRIPE,
+    connect,
+    happens,
+    moved,
+    sandbox,
+    told_late,
+    until,
+)
+
+__all__ = ["hooks", "postgres", "sandbox"]
+MISCHIEF = {"double_ppm": 1_000_000, "scatter_ms": 300, "forge_ppm": 500_000}
+
+
+@pytest.fixture(scope="module")
+def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
+    database = postgres.provision("gateway", "stripehooks")
+    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+    yield database
+    postgres.drop("gateway", "stripehooks")
+
+
+async def test_a_lost_answer_is_ended_by_the_webhook(hooks, sandbox):
+    await connect(hooks, sandbox, STRIPE, **MISCHIEF)
+    command = a_command(STRIPE, "tok_lost_answer")
+    doubtful = await hooks.rig.authorize(command)
+
+    call = await until(hooks, command, lambda call: call.state is not State.IN_DOUBT)
+
+    assert (State.IN_DOUBT, State.SUCCEEDED) == (doubtful.state, call.state)
+    assert (Money(1250, "EUR"), [1250]) == (call.outcome.amount, await moved(sandbox, command))
+
+
+@pytest.mark.parametrize(
+    ("token", "state"),
+    [("tok_pending_1", State.SUCCEEDED), ("tok_pending_decline_1", State.DECLINED_HARD)],
+)
+async def test_a_pending_payment_ends_by_the_webhook(hooks, sandbox, token, state):
+    await connect(hooks, sandbox, STRIPE)
+    command = a_command(STRIPE, token)
+    waiting = await hooks.rig.authorize(command)
+
+    call = await until(hooks, command, lambda call: call.state is not State.PENDING)
+
+    assert (State.PENDING, state) == (waiting.state, call.state)
+
+
+async def test_what_the_gateway_did_itself_is_told_to_nobody_again(hooks, sandbox):
+    await connect(hooks, sandbox, STRIPE, **MISCHIEF)
+    rig, root = hooks.rig, a_command(STRIPE, capture=False)
+    capture = a_follow_up(Kind.CAPTURE, root, 2)
+    refund = a_follow_up(Kind.REFUND, capture, 3, amount=Money(400, "EUR"))
+    payout = a_payout(STRIPE)
+    calls = [await rig.authorize(command) for command in (root, capture, refund, payout)]
+    await asyncio.sleep(1.5)
+
+    await hooks.take()
+
+    results = {result for _, result, _ in await hooks.letters()}
+    assert {State.SUCCEEDED} == {call.state for call in calls[:3]}
+    assert {"KNOWN"} <= results <= {"KNOWN", "NOTHING", "STALE", "APPLIED"}
+    assert [] == [late for call in calls for late in await hooks.told(call) if late.told]
+
+
+async def test_a_dispute_is_told_from_its_opening_to_its_end(hooks, sandbox):
+    await connect(hooks, sandbox, STRIPE)
+    command = a_command(STRIPE)
+    call = await hooks.rig.authorize(command)
+    await happens(sandbox, command, "chargeback", {"reason": "fraudulent"})
+
+    told = await told_late(hooks, call, lambda told: told[-1].dispute.funds_withdrawn)
+
+    dispute = late_to_proto(told[-1]).outcome.dispute
+    assert (1250, dispute.STATE_OPEN, dispute.STAGE_CHARGEBACK) == (
+        dispute.amount.minor, dispute.state, dispute.stage,
+    )  # fmt: skip
+    assert dispute.processor_reference.startswith("dp_")
+
+
+async def test_a_refund_made_at_stripe_is_told_once_as_a_reversal(hooks, sandbox):
+    await connect(hooks, sandbox, STRIPE, **MISCHIEF)
+    command = a_command(STRIPE)
+    call = await hooks.rig.authorize(command)
+    await happens(sandbox, command, "external_refund", {"amount": 300})
+
+    await told_late(hooks, call, bool)
+    await asyncio.sleep(1)
+    told = await told_late(hooks, call, bool)
+
+    [outcome] = [late_to_proto(one).outcome for one in told]
+    assert (outcome.STATE_REVERSED, 300) == (outcome.state, outcome.amount.minor)
+    assert outcome.reversal_reference.startswith("re_")
