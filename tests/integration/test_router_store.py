@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cashier_common.db.failures import ConstraintBroken
+from cashier_router.domain.afterwards import Later, News, hear
 from cashier_router.domain.commands import CancelPayment, RefundPayment
 from cashier_router.domain.follow_up import plan
 from cashier_router.domain.lifecycle import OperationEvent, OperationState, PaymentState
@@ -13,7 +13,14 @@ from cashier_router.domain.opening import Step
 from cashier_router.domain.progress import Outcome, RiskDecision, answer
 from cashier_router.domain.review import Reviewed, Ruling
 from cashier_router.flows.apply_decision import apply_decision
-from cashier_router.flows.ports import RISK_STREAM, CaseDecision, MovedOnError
+from cashier_router.flows.apply_outcome import apply_outcome
+from cashier_router.flows.ports import (
+    RISK_STREAM,
+    BoundsBrokenError,
+    CaseDecision,
+    LateOutcome,
+    MovedOnError,
+)
 from tests.support.router_book import ACTOR, LEASE_S
 
 pytest_plugins = ["tests.support.router_book_fixture"]
@@ -104,7 +111,7 @@ async def test_the_table_itself_refuses_a_refund_beyond_the_capture(shelf):
     first, step, _ = plan(payment, command, shelf.world.clock.now())
     too_much = replace(first, amounts=replace(first.amounts, refund_reserved=10_001))
 
-    with pytest.raises(ConstraintBroken):
+    with pytest.raises(BoundsBrokenError):
         await write(shelf, payment, too_much, step)
 
     assert payment == await shelf.found(payment)
@@ -173,3 +180,41 @@ async def test_two_replicas_apply_a_decision_once(shelf):
 
     assert 2 == sum(isinstance(result, MovedOnError) for result in results)
     assert 1 == len((await shelf.found(payment)).operations)
+
+
+async def test_a_word_that_breaks_the_bounds_is_kept_and_holds_up_nobody(shelf, monkeypatch):
+    """Whatever the rules got wrong, the shard's other payments hear from their rails."""
+    payment = await answered(shelf, await shelf.put(), E.LOSE_TRACK)
+
+    def wrong(payment, later, at):
+        heard = hear(payment, later, at)
+        amounts = replace(heard.payment.amounts, refunded=10_001)
+        return replace(heard, payment=replace(heard.payment, amounts=amounts))
+
+    monkeypatch.setattr("cashier_router.flows.apply_outcome.hear", wrong)
+    word = Later(News.OUTCOME, 1, Outcome(E.SUCCEED))
+    late = LateOutcome(
+        rail="gateway", shard=0, position=7, merchant=payment.merchant, payment=payment.name,
+        later=word, source="webhook", traceparent="",
+    )  # fmt: skip
+
+    await apply_outcome(late, ACTOR, shelf.world, seen=0)
+
+    assert replace(payment, version=payment.version + 1) == replace(
+        await shelf.found(payment), update_time=payment.update_time
+    )
+    assert 7 == await shelf.store.cursor("gateway", 0)
+
+
+async def test_what_needs_a_person_is_listed_oldest_first_and_page_by_page(shelf):
+    doubts = [await answered(shelf, await shelf.put(), E.LOSE_TRACK) for _ in range(3)]
+    await answered(shelf, await shelf.put(), E.SUCCEED)
+
+    first = await shelf.store.in_doubt(None, after=None, count=2)
+    last = first[-1]
+    second = await shelf.store.in_doubt(
+        [last.merchant], after=(last.create_time, last.merchant, last.name), count=2
+    )
+
+    assert [d.name for d in doubts] == [p.name for p in first + second]
+    assert [] == await shelf.store.in_doubt(["nobody"], after=None, count=2)

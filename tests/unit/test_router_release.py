@@ -96,6 +96,28 @@ def test_a_decline_after_the_wish_is_a_cancellation_and_opens_nothing():
     assert PaymentState.CANCELED is declined.state
 
 
+def test_an_undoing_that_provably_did_nothing_is_tried_again_and_then_waits_for_a_person():
+    payment = canceled(a_payment(capture_method=CaptureMethod.MANUAL))
+    tried = answered(payment, 1, E.SUCCEED)
+    for number in range(2, 5):
+        assert not tried.in_doubt
+        tried = answered(tried, number, E.FAIL_UNSENT)
+
+    assert [(K.VOID, 10_000)] * 3 == opened(tried, payment)
+    assert tried.in_doubt
+
+
+def test_a_payment_that_succeeds_while_its_cancellation_is_under_way_is_given_back():
+    """Its void lets nothing go: what was captured at once is refunded."""
+    waiting = answered(a_payment(), 1, E.ASK_CUSTOMER)
+    wished = answered(canceled(waiting), 2, E.LOSE_TRACK)
+
+    paid = answered(wished, 1, E.SUCCEED)
+
+    assert (10_000, 0) == (paid.amounts.captured, paid.amounts.capture_reserved)
+    assert [(K.REFUND, 10_000)] == opened(paid, wished)
+
+
 def test_a_wish_repeated_by_a_merchant_releases_what_a_refused_void_left():
     wished = canceled(authorized())
     refused = answered(wished, 2, E.DECLINE_SOFT)

@@ -65,6 +65,11 @@ def hear(payment: Payment, later: Later, at: datetime) -> Heard:
     return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident="a word we do not know")
 
 
+def keep(payment: Payment, later: Later, at: datetime) -> Heard:
+    """The payment with the word in its record, and unchanged beside that."""
+    return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE")
+
+
 def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
     operation = payment.operation(later.number)
     told = replace(later.outcome, event=evidence(operation.state, later.outcome.event))

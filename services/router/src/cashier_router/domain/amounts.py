@@ -56,8 +56,13 @@ def _sum(operations: list[Operation], kind: OperationKind) -> int:
 
 
 def _released(payment: Payment, operations: list[Operation]) -> int:
-    """What voids and final captures let go; a void of what never succeeded lets nothing go."""
+    """What voids and final captures let go.
+
+    A void of what never succeeded, or took its money at once, lets nothing go.
+    """
     total = sum(o.release_minor for o in operations if o.kind is K.CAPTURE)
+    if payment.captures_at_once:
+        return total
     for void in operations:
         if void.kind is K.VOID and void.target is not None:
             target = payment.operation(void.target)

@@ -10,6 +10,7 @@ from cashier_router.domain.lifecycle import (
     DOUBTFUL,
     OPENS_NEXT_RAIL,
     PRIMARY,
+    TAKES,
     UNRESOLVED,
     OperationEvent,
     OperationKind,
@@ -70,7 +71,7 @@ def resolve(payment: Payment, command: ResolveInDoubt, at: datetime) -> tuple[Pa
 def _require_replayable(payment: Payment, operation: Operation) -> None:
     if operation.state not in OPENS_NEXT_RAIL:
         raise _state_refused(payment, operation, "replayed", OPENS_NEXT_RAIL)
-    if payment.cancel_requested and operation.kind is not K.VOID:
+    if payment.cancel_requested and operation.kind in TAKES:
         raise _payment_refused(payment, "its cancellation was asked for")
     if operation.kind not in PRIMARY:
         return

@@ -21,6 +21,8 @@ from cashier_router.domain.lifecycle import (
 )
 from cashier_router.domain.routing import Decision
 
+# Reason of what a cancellation opens by itself.
+CANCELLATION = "cancellation"
 _MOVING = frozenset({PaymentState.PROCESSING, PaymentState.ACTION_REQUIRED, PaymentState.IN_REVIEW})
 
 
@@ -135,6 +137,11 @@ class Operation:
     reason: str = ""
     lease_epoch: int = 1
 
+    @property
+    def undoes(self) -> bool:
+        """Whether we opened it ourselves, so that no merchant is there to see it fail."""
+        return self.kind is OperationKind.REVERSAL or self.reason == CANCELLATION
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -165,7 +172,19 @@ class Payment:
     @property
     def in_doubt(self) -> bool:
         """Whether an outcome is unknown, or money lies where it should not and nobody moves it."""
-        return any(operation_needs_evidence(operation) for operation in self.operations)
+        return any(self.needs_person(operation) for operation in self.operations)
+
+    def needs_person(self, operation: Operation) -> bool:
+        """Whether nobody knows what became of it, or an undoing did not come about.
+
+        An undoing that was opened again is judged by its last try.
+        """
+        if operation.state in DOUBTFUL:
+            return True
+        if operation.state not in CLOSED or not operation.undoes:
+            return False
+        later = self.operations[operation.number :]
+        return not any((o.kind, o.target) == (operation.kind, operation.target) for o in later)
 
     @property
     def submitting(self) -> tuple[Operation, ...]:
@@ -222,10 +241,3 @@ class Payment:
     def operation_name(self, number: int) -> str:
         """`payments/…/operations/{n}`."""
         return ids.operation_name(self.name, number)
-
-
-def operation_needs_evidence(operation: Operation) -> bool:
-    """Whether nobody knows what became of it, or a giving back did not come about."""
-    if operation.kind is OperationKind.REVERSAL and operation.state in CLOSED:
-        return True
-    return operation.state in DOUBTFUL

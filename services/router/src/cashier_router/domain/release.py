@@ -5,9 +5,11 @@ from datetime import datetime
 from cashier_common.money import Money
 from cashier_router.domain.lifecycle import CLOSED, TAKES, OperationKind, OperationState
 from cashier_router.domain.opening import promised
-from cashier_router.domain.payment import Direction, Operation, Payment
+from cashier_router.domain.payment import CANCELLATION, Direction, Operation, Payment
 
 K, S = OperationKind, OperationState
+# Tries of an undoing of one kind; then ListInDoubt shows the payment until somebody saw to it.
+TRIES_MAX = 3
 
 
 def release(payment: Payment, changed: Operation, at: datetime) -> tuple[Operation, ...]:
@@ -16,6 +18,8 @@ def release(payment: Payment, changed: Operation, at: datetime) -> tuple[Operati
     What it took is given back, what is still held is voided. Money that was captured before the
     cancellation was asked for stays where it is: giving that back is a refund, another wish.
     """
+    if changed.reason == CANCELLATION:
+        return _again(payment, changed, at)
     ended = changed.kind in TAKES and changed.state in CLOSED | {S.SUCCEEDED}
     carrier, asset = payment.carrier, payment.amount.asset
     if not ended or carrier is None or payment.direction is Direction.PAYOUT:
@@ -24,16 +28,28 @@ def release(payment: Payment, changed: Operation, at: datetime) -> tuple[Operati
     took = changed.kind is K.CAPTURE or payment.captures_at_once
     given = min(changed.amount.minor, payment.amounts.refundable)
     if changed.state is S.SUCCEEDED and took and given > 0:
-        back = promised(payment, K.REFUND, changed, Money(given, asset), at, reason=REASON)
+        back = promised(payment, K.REFUND, changed, Money(given, asset), at, reason=CANCELLATION)
         opened.append(back)
     if payment.amounts.capturable > 0:
         amount = Money(payment.amounts.capturable, asset)
-        void = promised(payment, K.VOID, carrier, amount, at, reason=REASON, after=len(opened))
+        void = promised(
+            payment, K.VOID, carrier, amount, at, reason=CANCELLATION, after=len(opened)
+        )
         opened.append(void)
     return tuple(opened)
 
 
-REASON = "cancellation"
+def _again(payment: Payment, failed: Operation, at: datetime) -> tuple[Operation, ...]:
+    """The same once more where the rail proved that nothing happened; after that, a person."""
+    tries = sum(o.reason == CANCELLATION and o.kind is failed.kind for o in payment.operations)
+    if failed.state not in (S.NOT_SENT, S.NOT_FOUND) or tries >= TRIES_MAX:
+        return ()
+    amounts = payment.amounts
+    left = amounts.capturable if failed.kind is K.VOID else amounts.refundable
+    if failed.target is None or not 0 < failed.amount.minor <= left:
+        return ()
+    target = payment.operation(failed.target)
+    return (promised(payment, failed.kind, target, failed.amount, at, reason=CANCELLATION),)
 
 
 def taken_by(payment: Payment) -> Operation | None:

@@ -41,6 +41,10 @@ class MovedOnError(Exception):
     """The payment or operation changed, or the lease is somebody else's: nothing was written."""
 
 
+class BoundsBrokenError(Exception):
+    """The table's CHECKs refuse the amounts; nothing was written, nor will be."""
+
+
 class CommitUnknownError(Exception):
     """The connection was lost while committing: the unit happened as a whole or not at all."""
 

@@ -8,7 +8,13 @@ from cashier_common.errors import RaceLost, Refusal, TransitionRefused
 from cashier_router.domain.lifecycle import OPENS_NEXT_RAIL, OperationState
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Outcome, answer
-from cashier_router.flows.ports import Actor, CommitUnknownError, MovedOnError, World
+from cashier_router.flows.ports import (
+    Actor,
+    BoundsBrokenError,
+    CommitUnknownError,
+    MovedOnError,
+    World,
+)
 
 # A rail gets at least this long, so that a caller in a hurry does not turn a charge into a doubt,
 # and at most this long, so that a lease does not keep a payment from recovery.
@@ -87,6 +93,8 @@ async def record(
         log.warning("outcome_not_recorded", payment=payment.name, why="the operation moved on")
     except TransitionRefused:
         raise
+    except BoundsBrokenError as broken:
+        log.exception("incident", payment=payment.name, what=f"an answer breaks {broken}")
     except (CommitUnknownError, Refusal) as error:
         # The lease ends by itself; a worker asks the rail again and gets the same answer.
         log.warning("outcome_not_recorded", payment=payment.name, why=str(error))

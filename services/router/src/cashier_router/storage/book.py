@@ -16,6 +16,7 @@ from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.questions import QuestionPlan
 from cashier_router.flows.ports import (
     Actor,
+    BoundsBrokenError,
     CommitUnknownError,
     KeyTakenError,
     MerchantReferenceTakenError,
@@ -40,6 +41,8 @@ from cashier_router.storage.tables import (
     payments,
 )
 
+# PostgreSQL's SQLSTATE for a row that a CHECK refuses.
+CHECK_VIOLATION = "23514"
 # Columns that a statement computes itself.
 _LEASE_S = bindparam("lease_s", type_=Integer)
 _LEASE_UNTIL = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _LEASE_S)
@@ -203,4 +206,6 @@ async def open_book(database: Database, questions: QuestionPlan) -> AsyncIterato
             raise PaymentNameTakenError from broken
         if broken.constraint == LIVE_REFERENCE:
             raise MerchantReferenceTakenError from broken
+        if broken.sqlstate == CHECK_VIOLATION:
+            raise BoundsBrokenError(broken.constraint) from broken
         raise

@@ -79,7 +79,24 @@ def _for_people() -> Select[tuple[object, ...]]:
     of_payment = and_(
         operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name
     )
-    waiting = select(operations.c.number).where(of_payment, text(FOR_PEOPLE)).exists()
+    later = operations.alias("later")
+    tried_again = (
+        select(later.c.number)
+        .where(
+            later.c.merchant == operations.c.merchant,
+            later.c.payment == operations.c.payment,
+            later.c.number > operations.c.number,
+            later.c.kind == operations.c.kind,
+            later.c.target == operations.c.target,
+        )
+        .exists()
+    )
+    unknown = text("operations.state IN ('in_doubt', 'manual_review', 'conflicted')")
+    waiting = (
+        select(operations.c.number)
+        .where(of_payment, text(f"({FOR_PEOPLE})"), or_(unknown, ~tried_again))
+        .exists()
+    )
     page = (
         select(payments)
         .where(

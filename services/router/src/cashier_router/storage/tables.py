@@ -23,9 +23,10 @@ metadata = service_metadata()
 # States in which a payment no longer holds its merchant reference (money-safety.md, 1.8).
 REFERENCE_FREE = "state NOT IN ('failed', 'rejected', 'canceled')"
 LIVE_REFERENCE = "payments_live_reference"
-# Operations that nobody may forget: unknown, or a giving back that did not come about.
+# Operations that nobody may forget: unknown, or an undoing that did not come about.
 FOR_PEOPLE = (
-    "state IN ('in_doubt', 'manual_review', 'conflicted') OR (kind = 'reversal' AND state IN"
+    "state IN ('in_doubt', 'manual_review', 'conflicted')"
+    " OR ((kind = 'reversal' OR reason = 'cancellation') AND state IN"
     " ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
 )
 PAYMENTS_KEY = "payments_pkey"

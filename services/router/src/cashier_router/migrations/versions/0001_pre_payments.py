@@ -107,7 +107,8 @@ def upgrade() -> None:
     )
     op.execute(
         "CREATE INDEX operations_for_people ON operations (create_time, merchant, payment)"
-        " WHERE state IN ('in_doubt', 'manual_review', 'conflicted') OR (kind = 'reversal' AND"
-        " state IN ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
+        " WHERE state IN ('in_doubt', 'manual_review', 'conflicted')"
+        " OR ((kind = 'reversal' OR reason = 'cancellation') AND state IN"
+        " ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
     )
     grant_app_role()
