@@ -138,6 +138,10 @@ class Processors:
             finally:
                 await self._sandbox_send("DELETE", outage, None)
 
+    async def chargeback(self, charge: str, minor: int) -> None:
+        """Do as the bank of a customer who takes a charge back."""
+        await self._sandbox_send("POST", f"/control/charges/{charge}/chargeback", {"amount": minor})
+
     async def approve(self, url: str) -> None:
         """Do as the payer who opens the page and agrees."""
         async with self._session.post(url, json={"outcome": "approve"}) as response:

@@ -15,6 +15,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[4]
 BASE_PORT = 7400
 REPLICA_STEP = 100  # replica 2 of the router listens on 7501
 REPLICAS_MAX = 9
+WEBHOOKS = 6  # where the gateway hears processors; replica 2 on 7506
 SANDBOX, SANDBOX_ACCOUNTS, LOCALSTRIPE, CHAIN, POSTGRES, VALKEY = 10, 11, 20, 30, 40, 50
 SANDBOX_ACCOUNTS_MAX = 9
 ROLES = ("serve", "work")
@@ -33,7 +34,7 @@ class Service:
 # In the order in which they start; they stop in the reverse order.
 SERVICES = (
     Service("risk", 2),
-    Service("gateway", 3, {"PROCESSOR_ACCOUNTS": "{accounts}"}),
+    Service("gateway", 3, {"PROCESSOR_ACCOUNTS": "{accounts}", "WEBHOOK_LISTEN": "{webhooks}"}),
     Service("crypto", 4, {"CHAIN_URL": "{chain}", "RISK_TARGET": "{risk}"}),
     Service("router", 1, {"RISK_TARGET": "{risk}", "RAILS": "gateway={gateway},crypto={crypto}"}),
     Service("recon", 5, {"ROUTER_TARGET": "{router}"}),
@@ -113,6 +114,8 @@ class MeshConfig:
         for service in self.chosen():
             for replica in range(self.replica_count(service.name)):
                 yield service.offset + REPLICA_STEP * replica, f"the {service.name} service"
+                if service.name == "gateway":
+                    yield WEBHOOKS + REPLICA_STEP * replica, "webhooks of the gateway"
         if self.sandbox:
             yield SANDBOX, "the sandbox"
             for account in range(SANDBOX_ACCOUNTS_MAX):

@@ -45,7 +45,7 @@ class Environment:
             "TLS_AUTHORITY": str(credentials.authority),
             "ACCESS_POLICY": str(self._policy),
             "REDIS_URL": self._stores.redis_url,
-            **self._of_service(seat.service),
+            **self._of_service(seat),
         }
         if seat.role == "migrate":
             own["DATABASE_OWNER_URL"] = database.owner_url
@@ -72,16 +72,20 @@ class Environment:
         """Replace the extra variables of a service, or of one of its roles."""
         self._extra[f"{service}/{role}" if role else service] = dict(env)
 
-    def _of_service(self, name: str) -> dict[str, str]:
+    def _of_service(self, seat: Seat) -> dict[str, str]:
+        name = seat.service
         words = {service.name: self._config.target(service) for service in SERVICES}
         words["chain"] = f"http://{self._config.address(ports.CHAIN)}" if self._config.chain else ""
         words["sandbox"] = f"http://{self._config.address(ports.SANDBOX)}"
         if name == "gateway":
-            words["accounts"] = str(self._processor_accounts())
+            words["accounts"] = str(self.processor_accounts())
+            hears = seat.role == "serve"
+            words["webhooks"] = self._config.address(ports.WEBHOOKS, seat.replica) if hears else ""
         template = next(service.settings for service in SERVICES if service.name == name)
         return {key: value.format(**words) for key, value in template.items()}
 
-    def _processor_accounts(self) -> Path:
+    def processor_accounts(self) -> Path:
+        """The gateway's accounts file, with this mesh's ports."""
         if self._accounts is None:
             home = self._config.project_dir / "services" / "processors" / "gateway"
             found = sorted(home.rglob(ACCOUNTS_FILE))

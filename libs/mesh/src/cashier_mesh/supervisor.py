@@ -18,6 +18,7 @@ from cashier_mesh.residence import Residence
 from cashier_mesh.stores import Stores
 from cashier_mesh.unit import Seat, Unit
 from cashier_mesh.watch import Part, Watch
+from cashier_mesh.webhooks import register_webhooks
 
 LINGER_S = 15.0  # servers of a killed mesh may need this to let go of their ports
 MIGRATIONS_AT_ONCE = 2  # each keeps a core busy with imports
@@ -230,6 +231,9 @@ class Mesh:
             unit.start()
         for peer in self.peers.values():
             peer.wait_ready(self._cancelled.is_set)
+        if "sandbox" in self.peers and "gateway" in self.config.services:
+            accounts = self._need_environment().processor_accounts()
+            register_webhooks(self.config, self.peer_urls["sandbox"], accounts)
         for unit in self.units:
             unit.wait_ready(self._cancelled.is_set)
         self._give_up_if_cancelled()

@@ -33,6 +33,7 @@ from cashier_sandbox.processors.stripe.requests import (
     OPERATION_FIELD,
     Asked,
     asked,
+    capture_reference_of,
     done_answer,
     reference_of,
 )
@@ -139,7 +140,7 @@ async def post_capture(desk: Desk, request: web.Request) -> web.Response:
     taking = Taking(
         amount=amount,
         final=params.flag("final_capture", default=True),
-        reference=reference_of(metadata),
+        reference=capture_reference_of(metadata, intent.reference),
         metadata=metadata,
     )
     _only_shown(params)

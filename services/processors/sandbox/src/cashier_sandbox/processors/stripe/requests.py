@@ -38,6 +38,8 @@ from cashier_sandbox.processors.stripe.params import Params
 KEY_MAX_CHARS = 255
 # Where an operation's name stands in Stripe's metadata; the ledger keeps it as the reference.
 OPERATION_FIELD = "cashier_operation"
+# A capture leaves its operation's number and amount in the intent's metadata: `…_3: "300"`.
+CAPTURE_FIELD = "cashier_capture_"
 REFERENCE_MAX_CHARS = 128
 
 
@@ -73,6 +75,15 @@ async def asked(request: web.Request) -> Asked:
 def reference_of(metadata: dict[str, str], default: str = "") -> str:
     """Return the operation that metadata names."""
     return metadata.get(OPERATION_FIELD, default)[:REFERENCE_MAX_CHARS]
+
+
+def capture_reference_of(metadata: dict[str, str], intent_reference: str) -> str:
+    """Return the operation that a capture's metadata names, beside that of its intent."""
+    for name in metadata:
+        if name.startswith(CAPTURE_FIELD):
+            collection, _, _ = intent_reference.rpartition("/")
+            return f"{collection}/{name.removeprefix(CAPTURE_FIELD)}"[:REFERENCE_MAX_CHARS]
+    return reference_of(metadata)
 
 
 def done_answer(desk: Desk, done: Done, expand: list[str]) -> web.Response:
