@@ -17,7 +17,7 @@ from cashier_mesh.postgres import EmbeddedPostgres
 from cashier_mesh.supervisor import Mesh
 from cashier_mesh.unit import Seat
 from tests.chaos.proxy import Wires
-from tests.support.crashes import kill, revive
+from tests.support.crashes import revive
 from tests.support.mesh_stand_in import reachable_folder
 
 ALTERED = Path(__file__).with_name("altered")
@@ -50,13 +50,16 @@ class Ground:
 
     async def ablate(self, **wanted: tuple[str, ...]) -> None:
         """Switch off what is named of each service, and on what is not: by starting it anew."""
-        changed = [s for s in QUICK if wanted.get(s, ()) != self.ablated[s]]
-        for service in changed:
+        for service in QUICK:
+            if wanted.get(service, ()) == self.ablated[service]:
+                continue
             self.ablated[service] = wanted.get(service, ())
             env = _environment(self.mesh.config, self.wires, service, self.ablated[service])
             self.mesh.set_env(service, env)
-            kill(self.mesh, service)
-        await revive(self.mesh, *changed)
+            # Servers alone: neither what opens a rail nor what fences it is a worker's here.
+            for replica in range(1, REPLICAS[service] + 1):
+                self.mesh.kill(service, replica=replica)
+            await revive(self.mesh, service)
 
 
 @contextmanager
@@ -99,8 +102,9 @@ def _surviving(mesh: Mesh) -> EmbeddedPostgres:
 def _environment(
     config: MeshConfig, wires: Wires, service: str, alterations: Sequence[str]
 ) -> dict[str, str]:
+    paths = (str(ALTERED), os.environ.get("PYTHONPATH"))
     env = {
-        "PYTHONPATH": str(ALTERED),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "CHAOS_ALTERATIONS": ",".join((QUICK[service], *alterations)),
     }
     if service == "router":

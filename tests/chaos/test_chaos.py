@@ -145,34 +145,32 @@ def _said(ground: Ground) -> Counter[str]:
 async def test_with_everything_on_the_same_payments_are_charged_once(ground, trouble):
     """What the ablations below use, and no violation: it is the gate and the tombstone."""
     await ground.ablate()
-    names, before = await _doubtful(ground)
 
-    async with MeshClient(ground.mesh) as checkout:
-        ended = await until(lambda: _at_rest(checkout, names))
-    await asyncio.sleep(HELD_S)  # what was held comes now, and finds its door closed
+    lost, held, before = await _doubtful(ground)
 
-    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
+    await _ended_once(ground, lost + held)
     assert set() == await violations(ground.mesh) - before
 
 
 async def test_without_the_gate_the_checker_finds_double_charges(ground, trouble):
+    """What was held back is charged once still: its door was closed before it came."""
     await ground.ablate(router=("no_gate",))
 
-    names, before = await _doubtful(ground)
+    lost, held, before = await _doubtful(ground)
 
-    await _found_twice(ground, names[:ABLATED], before)  # the door was closed for those held
-
-
-async def test_without_the_tombstone_the_checker_finds_double_charges(ground, trouble):
-    """The gate stands: it opened for a proof of absence that was none."""
-    await ground.ablate(gateway=("no_tombstone",))
-
-    names, before = await _doubtful(ground)
-
-    await _found_twice(ground, names[ABLATED:], before)  # the held ones
+    await _found_twice(ground, lost, before)
+    await _ended_once(ground, held)
 
 
-async def _doubtful(ground: Ground) -> tuple[list[str], set[Violation]]:
+async def test_without_the_tombstone_as_well_the_checker_finds_more(ground, trouble):
+    await ground.ablate(router=("no_gate",), gateway=("no_tombstone",))
+
+    lost, held, before = await _doubtful(ground)
+
+    await _found_twice(ground, lost + held, before)
+
+
+async def _doubtful(ground: Ground) -> tuple[list[str], list[str], set[Violation]]:
     """Payments whose first rail charges and does not say so, or charges late; violations before."""
     mesh = ground.mesh
     before = await violations(mesh)
@@ -183,8 +181,18 @@ async def _doubtful(ground: Ground) -> tuple[list[str], set[Violation]]:
             for token in ("tok_lost_answer", f"tok_held_{HELD_S}")
             for _ in range(ABLATED)
         ]
-        answers = await asyncio.gather(*calls)
-    return [answer.payment.name for answer in answers], before
+        names = [answer.payment.name for answer in await asyncio.gather(*calls)]
+    return names[:ABLATED], names[ABLATED:], before
+
+
+async def _ended_once(ground: Ground, names: Sequence[str]) -> None:
+    async with MeshClient(ground.mesh) as checkout:
+        ended = await until(lambda: _at_rest(checkout, names))
+    await asyncio.sleep(HELD_S)  # what was held comes by now, and finds its door closed
+    async with Processors(ground.mesh) as processors:
+        moves = await processors.moves_of(*names)
+    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
+    assert dict.fromkeys(names, 1) == Counter(m.operation.split("/operations/")[0] for m in moves)
 
 
 async def _found_twice(ground: Ground, names: Sequence[str], before: set[Violation]) -> None:
