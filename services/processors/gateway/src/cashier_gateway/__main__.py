@@ -1,13 +1,15 @@
-"""`python -m cashier_gateway serve|work|migrate|adapter-gaps`."""
+"""`python -m cashier_gateway serve|work|migrate|accounts|adapter-gaps`."""
 
 import typer
 
 from cashier_common.service import cli
+from cashier_gateway import accounts_command
 from cashier_gateway.adapter_gaps import gaps
 from cashier_gateway.app import build
 from cashier_gateway.settings import GatewaySettings
 
 main = cli("gateway", build, settings=GatewaySettings)
+main.add_typer(accounts_command.commands, name="accounts")
 
 
 @main.command("adapter-gaps")

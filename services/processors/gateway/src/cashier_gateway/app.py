@@ -1,6 +1,8 @@
 """The composition root: every object of the gateway is made here and nowhere else."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
@@ -10,21 +12,24 @@ from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.service import App, Role
-from cashier_common.settings import Environment, SettingsRefused, split_address
+from cashier_common.settings import Environment, split_address
 from cashier_common.worker import Worker
 from cashier_gateway.clients.adyen.adapter import AdyenProcessor
 from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
 from cashier_gateway.clients.stripe.adapter import StripeProcessor
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.flows.look_up import LookUp
-from cashier_gateway.flows.ports import Processor, Terminal
+from cashier_gateway.flows.ports import Processor
+from cashier_gateway.flows.refresh_accounts import Terminals, Wiring
 from cashier_gateway.flows.submit import Submit
 from cashier_gateway.flows.take_notice import TakeNotice
 from cashier_gateway.flows.under_way import UnderWay
 from cashier_gateway.http.intake import Intake, open_intake
 from cashier_gateway.rpc.gateway_servicer import GatewayServicer
 from cashier_gateway.settings import GatewaySettings
+from cashier_gateway.storage.account_registry import AccountRegistry
 from cashier_gateway.storage.accounts import (
+    check_account,
     load_accounts,
     resolve,
     resolve_credential,
@@ -32,6 +37,8 @@ from cashier_gateway.storage.accounts import (
 )
 from cashier_gateway.storage.calls import CallBook
 from cashier_gateway.storage.inbox import Inbox
+from cashier_gateway.workers.accounts import PERIOD_S as ACCOUNTS_PERIOD_S
+from cashier_gateway.workers.accounts import AccountKeeper
 from cashier_gateway.workers.inbox import PERIOD_S as INBOX_PERIOD_S
 from cashier_gateway.workers.inbox import Postman
 from cashier_gateway.workers.resume import PERIOD_S as RESUME_PERIOD_S
@@ -48,12 +55,21 @@ ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
 
 async def build(settings: GatewaySettings, role: Role) -> App:
     """Open what the role needs; SettingsRefused says what is missing."""
-    terminals = {
-        account.account_id: Terminal(account, _adapter(account, settings))
-        for account in load_accounts(settings.processor_accounts)
-    }
+    wire = partial(_wiring, development=settings.environment is Environment.DEVELOPMENT)
+    seed = _seed(settings)
+    for account in seed:
+        wire(account)  # what the settings name can be used, or this does not start
     database = await Database.connect(settings.need("database_url"), name=f"gateway {role}")
     book, clock, under_way = CallBook(database), SystemClock(), UnderWay()
+    registry = AccountRegistry(database)
+    terminals = Terminals(registry, wire, _adapter, clock)
+    keeper = AccountKeeper(
+        registry, terminals, seed, only_empty=settings.processor_accounts is None
+    )
+    await keeper.start()
+    keeping = asyncio.create_task(
+        Worker("accounts", keeper.step, ACCOUNTS_PERIOD_S).run(asyncio.Event())
+    )
     servicer = GatewayServicer(
         submit=Submit(book, terminals, under_way, clock),
         run_look_up=LookUp(book, terminals, clock),
@@ -71,9 +87,13 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         if intake is not None:
             await intake.cleanup()
         await under_way.drain()
-        for terminal in terminals.values():
-            await terminal.processor.close()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await terminals.close()
         await database.close()
+
+    async def ready() -> bool:
+        return keeper.is_seeded and await database.ping()
 
     return App(
         domain=DOMAIN,
@@ -89,22 +109,31 @@ async def build(settings: GatewaySettings, role: Role) -> App:
                 INBOX_PERIOD_S,
             ),
         ],
-        readiness=database.ping,
+        readiness=ready,
         on_stop=stop,
     )
 
 
-def _adapter(account: ProcessorAccount, settings: GatewaySettings) -> Processor:
-    adapter = ADAPTERS.get(account.processor)
-    if adapter is None:
-        raise SettingsRefused(
-            f"account {account.account_id} is at {account.processor}: there are adapters for "
-            f"{', '.join(ADAPTERS)}"
-        )
-    development = settings.environment is Environment.DEVELOPMENT
-    return adapter(
-        account,
+def _seed(settings: GatewaySettings) -> tuple[ProcessorAccount, ...]:
+    """What a start applies: the file in the settings, or in development the sandbox's accounts."""
+    if settings.processor_accounts is None and settings.environment is Environment.PRODUCTION:
+        return ()
+    return load_accounts(settings.processor_accounts)
+
+
+def _wiring(account: ProcessorAccount, *, development: bool) -> Wiring:
+    check_account(account, ADAPTERS, development=development)
+    return Wiring(
         base_url=resolve(account.base_url, of=f"base_url of {account.account_id}"),
         credential=resolve_credential(account, development=development),
         webhook_secrets=resolve_webhook_secrets(account, development=development),
+    )
+
+
+def _adapter(account: ProcessorAccount, wiring: Wiring) -> Processor:
+    return ADAPTERS[account.processor](
+        account,
+        base_url=wiring.base_url,
+        credential=wiring.credential,
+        webhook_secrets=wiring.webhook_secrets,
     )

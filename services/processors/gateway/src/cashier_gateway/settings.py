@@ -1,11 +1,10 @@
 """What the gateway reads from the environment besides what every service reads."""
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from cashier_common.settings import PREFIX, Environment, ServiceSettings, split_address
+from cashier_common.settings import ServiceSettings, split_address
 
 
 class GatewaySettings(ServiceSettings):
@@ -14,7 +13,8 @@ class GatewaySettings(ServiceSettings):
     listen: str = Field("127.0.0.1:7403", description="Address to serve on, `host:port`.")
     processor_accounts: Path | None = Field(
         None,
-        description="YAML file of processor accounts; in development our own sandbox by default.",
+        description="YAML file of processor accounts that a start applies; empty: the table's, "
+        "and in development the sandbox's where the table is empty.",
     )
 
     webhook_listen: str = Field(
@@ -28,12 +28,3 @@ class GatewaySettings(ServiceSettings):
         if value:
             split_address(value)
         return value
-
-    @model_validator(mode="after")
-    def _names_its_accounts(self) -> Self:
-        if self.processor_accounts is None and self.environment is Environment.PRODUCTION:
-            raise ValueError(
-                f"{PREFIX}PROCESSOR_ACCOUNTS is not set: name the YAML file of processor accounts "
-                f"(or set {PREFIX}ENVIRONMENT=development for the accounts of the sandbox)"
-            )
-        return self

@@ -1,10 +1,11 @@
 """The accounts file: reads it, checks it, and finds the secrets that it refers to."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from cashier_gateway.domain.account import ProcessorAccount
 DEVELOPMENT_FILE: Final = "accounts.dev.yaml"
 # Before a key that opens no money and may therefore stand in the file itself.
 TEST_PREFIX: Final = "test:"
+_REFERENCES: Final = ("env:", "file:")
 _ACCOUNTS: Final = TypeAdapter(tuple[ProcessorAccount, ...])
 
 
@@ -74,15 +76,42 @@ def resolve_webhook_secrets(account: ProcessorAccount, *, development: bool) -> 
     return tuple(_secret(one, of=of, development=development) for one in account.webhook_secrets)
 
 
+def check_account(
+    account: ProcessorAccount, adapters: Collection[str], *, development: bool
+) -> None:
+    """SettingsRefused without an adapter, or where a secret stands in place of a reference."""
+    if account.processor not in adapters:
+        raise SettingsRefused(
+            f"account {account.account_id} is at {account.processor}: there are adapters for "
+            f"{', '.join(adapters)}"
+        )
+    for part in account.base_url.split("|"):
+        if not part.startswith(_REFERENCES) and "@" in urlsplit(part).netloc:
+            raise SettingsRefused(
+                f"base_url of {account.account_id} holds a user or password: put them into "
+                "credential, as env:NAME or file:/path"
+            )
+    for name, references in (
+        ("credential", (account.credential,)),
+        ("webhook_secrets", account.webhook_secrets),
+    ):
+        for reference in references:
+            _check(reference, of=f"{name} of {account.account_id}", development=development)
+
+
 def _secret(reference: str, *, of: str, development: bool) -> str:
+    _check(reference, of=of, development=development)
+    return resolve(reference, of=of)
+
+
+def _check(reference: str, *, of: str, development: bool) -> None:
     for part in reference.split("|"):
-        is_reference = part.startswith(("env:", "file:"))
+        is_reference = part.startswith(_REFERENCES)
         if not is_reference and not (development and part.startswith(TEST_PREFIX)):
             raise SettingsRefused(
                 f"{of} holds a plain value: refer to it as env:NAME or file:/path "
                 "(test:… may stand in the file in development only)"
             )
-    return resolve(reference, of=of)
 
 
 def _content(path: Path, of: str) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cashier_common.db.types import MINOR_UNITS, TIME, not_negative, one_of, service_metadata
+from cashier_gateway.domain.account import AccountState
 from cashier_gateway.domain.lifecycle import State
 
 metadata: Final = service_metadata()
@@ -101,4 +102,21 @@ notes: Final = Table(
     Column("facts", JsonText(), nullable=False),
     Column("occurred_at", TIME),
     CheckConstraint("kind IN ('SUCCEEDED', 'REVERSED', 'DISPUTED')", name="kind_known"),
+)
+# Its document holds references to credentials, never one itself; its earlier versions are steps.
+processor_accounts: Final = Table(
+    "processor_accounts",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("document", JsonText(), nullable=False),
+    Column("updated_at", TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("updated_by", Text, nullable=False),
+    one_of("state", AccountState),
+    CheckConstraint("version >= 1", name="version_counts"),
+    CheckConstraint(
+        "document->>'account_id' = account_id AND document->>'state' = state",
+        name="document_agrees",
+    ),
 )

@@ -83,16 +83,32 @@ CREATE TABLE notes (
     CONSTRAINT notes_kind_known_check CHECK (kind IN ('SUCCEEDED', 'REVERSED', 'DISPUTED'))
 )
 """
+ACCOUNTS = """
+CREATE TABLE processor_accounts (
+    account_id text NOT NULL,
+    version bigint NOT NULL,
+    state text NOT NULL,
+    document jsonb NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_by text NOT NULL,
+    CONSTRAINT processor_accounts_pkey PRIMARY KEY (account_id),
+    CONSTRAINT processor_accounts_state_known_check CHECK (state IN (
+        'ENABLED', 'DRAINING', 'DISABLED')),
+    CONSTRAINT processor_accounts_version_counts_check CHECK (version >= 1),
+    CONSTRAINT processor_accounts_document_agrees_check CHECK (
+        document->>'account_id' = account_id AND document->>'state' = state)
+)
+"""
 
 
 def upgrade() -> None:
-    """Create everything; a row of a call is never deleted, so the app role may not."""
+    """Create everything; what was true once is never deleted, so the app role may not."""
     op.execute(CALLS)
     op.execute(CALLS_INDEX)
-    for statement in (*CALLS_FOUND, INBOX, *INBOX_INDEXES, NOTES):
+    for statement in (*CALLS_FOUND, INBOX, *INBOX_INDEXES, NOTES, ACCOUNTS):
         op.execute(statement)
     create_expect_rows()
     create_audit_tables()
     grant_app_role()
-    for table in ("calls", "inbox", "notes"):
+    for table in ("calls", "inbox", "notes", "processor_accounts"):
         op.execute(f'REVOKE DELETE ON {table} FROM "{app_role()}"')
