@@ -63,8 +63,8 @@ class Origin:
 class Move:
     """One transition with what an audit reader wants to know of it.
 
-    `source` is ANSWER for what the caller got, and LOOK_UP, RESUME, LATE_ANSWER or VOID for an
-    outcome that came after the caller's answer: those are told by StreamOutcomes.
+    `source` is ANSWER for what the caller got, and LOOK_UP, RESUME, LATE_ANSWER, VOID or WEBHOOK
+    for an outcome that came after the caller's answer: those are told by StreamOutcomes.
     """
 
     before: Call
