@@ -1,6 +1,6 @@
 """The accounts as they are now, each with an adapter that fits: no change needs a restart."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,13 +49,19 @@ class _Seat:
     terminal: Terminal
 
 
+@dataclass(frozen=True, slots=True)
+class _Retired:
+    since_s: float
+    processor: Processor
+
+
 class Terminals(Mapping[str, Terminal]):
     """Account id to terminal, as of the last `refresh`. An account never leaves it."""
 
     def __init__(self, registry: Registry, wire: Wire, make: Make, clock: Clock) -> None:
         self._registry, self._wire, self._make, self._clock = registry, wire, make, clock
         self._seats: dict[str, _Seat] = {}
-        self._retired: list[tuple[float, Processor]] = []
+        self._retired: list[_Retired] = []
         self._told: dict[str, str] = {}
 
     def __getitem__(self, account_id: str) -> Terminal:
@@ -82,16 +88,16 @@ class Terminals(Mapping[str, Terminal]):
         replaced = [self._seats[n].terminal.processor for n in changed if n in self._seats]
         self._seats = seats
         used = {id(seat.terminal.processor) for seat in seats.values()}
-        now = self._clock.monotonic()
-        self._retired += [(now, processor) for processor in replaced if id(processor) not in used]
-        await self._let_go(now - RETIRE_AFTER_S)
+        now_s = self._clock.monotonic()
+        self._retired += [_Retired(now_s, one) for one in replaced if id(one) not in used]
+        await self._let_go([one for one in self._retired if one.since_s < now_s - RETIRE_AFTER_S])
         for name in changed:
             _log.info("account_taken_up", account=name, version=seats[name].version)
         return len(changed)
 
     async def close(self) -> None:
         """Close every adapter, the replaced ones too."""
-        await self._let_go(float("inf"))
+        await self._let_go(list(self._retired))
         for terminal in self.values():
             await terminal.processor.close()
 
@@ -130,11 +136,10 @@ class Terminals(Mapping[str, Terminal]):
             self._told[kept.account_id] = told
             _log.error("account_unusable", account=kept.account_id, version=kept.version, why=fault)
 
-    async def _let_go(self, before_s: float) -> None:
-        gone = [processor for since_s, processor in self._retired if since_s <= before_s]
-        self._retired = [entry for entry in self._retired if entry[0] > before_s]
-        for processor in gone:
-            await processor.close()
+    async def _let_go(self, gone: Sequence[_Retired]) -> None:
+        self._retired = [one for one in self._retired if one not in gone]
+        for one in gone:
+            await one.processor.close()
 
 
 def _same_adapter(one: ProcessorAccount, other: ProcessorAccount) -> bool:
