@@ -23,12 +23,14 @@ def mesh() -> Iterator[Mesh]:
     """All services, two routers among them, with their spans in files; nothing starts again."""
     with reachable_folder() as folder:
         config = MeshConfig(
-            data_dir=folder / "mesh", base_port=0, traces=True, chain=False,
+            data_dir=folder / "mesh", base_port=0, traces=True,
             replicas={"router": ROUTER_REPLICAS}, fsync=False, restart_crashed=False,
             extra_env={"router": IMPATIENT},
         )  # fmt: skip
         with Mesh(config) as running:
             yield running
+            for unit in running.units:  # how they stop in order, the supervisor's tests show
+                unit.kill()
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 END_TO_END = "tests/e2e/"
 MESH = "the mesh"
-# These start a mesh of their own, as a person would.
-OWN_MESH = frozenset({"tests/e2e/test_demo.py"})
+# Compares all books with all processors: later tests charge behind everybody's back.
+FIRST = "tests/e2e/test_demo.py"
 
 
 class Schedule(LoadScopeScheduling):
@@ -25,15 +25,15 @@ class Schedule(LoadScopeScheduling):
 
 def scope_of(file: str) -> str:
     """What a file's tests share a worker with, by its path in the repository."""
-    return MESH if file.startswith(END_TO_END) and file not in OWN_MESH else file
+    return MESH if file.startswith(END_TO_END) else file
 
 
 def place_of(item: pytest.Item) -> tuple[bool, ...]:
     """Sorts tests: what takes longest is handed out first, so that small files fill the end.
 
-    In the mesh the slow ones come last: they kill its processes.
+    In the mesh the slow ones come last: they kill its processes. The demo is before everything.
     """
-    folders, slow = PurePath(item.location[0]).parts, item.get_closest_marker("slow") is not None
-    if "e2e" in folders:
-        return False, slow
-    return True, not slow, "integration" not in folders
+    file, slow = item.location[0], item.get_closest_marker("slow") is not None
+    if file.startswith(END_TO_END):
+        return False, file != FIRST, slow
+    return True, not slow, "integration" not in PurePath(file).parts
