@@ -10,6 +10,7 @@ from tests.chaos.proxy import Mood
 
 # Longer than the leases of both services, so that a frozen owner wakes up as a stranger.
 PAST_LEASE_S = 11.5
+ROUND_S, CALM_S = 30.0, 15.0
 QUIET_S = 1.0  # the first payments are under way before the first fault
 
 
@@ -61,17 +62,14 @@ def plan(
     while True:
         again = _each_once(chance, seats, wires, accounts)
         begun = len(faults)
-        # A longer run is the short one over and over, each time with other places and times.
-        start_s = QUIET_S + ROUND_S * (begun // len(again))
+        # A longer run is the short one again and again, elsewhere and otherwise, with calm between.
+        start_s = QUIET_S + (ROUND_S + CALM_S) * (begun // len(again))
         if begun and start_s + ROUND_S > length_s:
             return sorted(faults, key=lambda fault: (fault.at_s, fault.harm, fault.target))
         room_s = min(ROUND_S, length_s - start_s)
         for fault in again:
             latest_s = max(room_s - fault.for_s, 0.0)
             faults.append(replace(fault, at_s=start_s + chance.uniform(0.0, latest_s)))
-
-
-ROUND_S = 30.0
 
 
 def _each_once(

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 LOOPBACK = "127.0.0.1"
 PIECE_BYTES = 65_536
+REQUEST_MIN_BYTES = 450  # of gRPC: pings and acknowledgements are smaller
 SLOW_S = 0.3
 LOOK_S = 0.05
 REBIND_S = 10.0
@@ -49,6 +50,7 @@ class Wire:
         self.name = name
         self.upstream_port = 0
         self.harmed: Counter[str] = Counter()
+        self.requests = 0  # pieces large enough to hold an operation
         self._loop = loop
         self._chance = random.Random(f"{seed} {name}")
         self._weather = CALM
@@ -116,6 +118,7 @@ class Wire:
             while piece := await source.read(PIECE_BYTES):
                 if await self._takes(is_request=is_request):
                     return
+                self.requests += is_request and len(piece) > REQUEST_MIN_BYTES
                 sink.write(piece)
                 await sink.drain()
 

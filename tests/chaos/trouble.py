@@ -20,6 +20,8 @@ WIRE_PER_MILLE = 500
 BROWNOUT_PPM = 300_000
 RULE_PPM = 500_000
 REVIVE_WITHIN_S = 60.0
+WORK_WITHIN_S, WORK_LOOK_S = 5.0, 0.01
+ROW_S = 0.15  # the row is written by then, and the fail point still holds the request back
 STORES = (Harm.POSTGRES, Harm.VALKEY)
 SLOW_MOODS = (Mood.SILENT, Mood.DEAF, Mood.REFUSE)  # these take hold of a whole connection
 
@@ -85,6 +87,7 @@ class Trouble:
                 await self._kill(self._unit(fault.target), fault.for_s)
             case Harm.FREEZE:
                 unit = self._unit(fault.target)
+                await self._has_work(unit)
                 _signal(unit, signal.SIGSTOP)
                 await asyncio.sleep(fault.for_s)
                 _signal(unit, signal.SIGCONT)
@@ -101,6 +104,17 @@ class Trouble:
                 await self._wire(fault)
             case _:
                 await self._processor(fault)
+
+    async def _has_work(self, unit: Unit) -> None:
+        """Wait until a gateway has just got an operation: frozen between its row and its send."""
+        if unit.seat.service != "gateway":
+            return
+        wire = self.ground.wires[unit.name]
+        before, loop = wire.requests, asyncio.get_running_loop()
+        latest = loop.time() + WORK_WITHIN_S
+        while wire.requests == before and loop.time() < latest:  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(WORK_LOOK_S)
+        await asyncio.sleep(ROW_S)
 
     async def _kill(self, unit: Unit, for_s: float) -> None:
         await asyncio.to_thread(unit.kill)
