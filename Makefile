@@ -10,6 +10,10 @@ MEMBERS := $(shell sed -n '/^members = \[/,/^\]/s/^ *"\(.*\)",/\1/p' pyproject.t
 PEERS := libs/mesh/peers
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# A user without a writable home (a service account, a container) still gets caches; .ci/setup makes it.
+ifneq ($(shell [[ -n "$$HOME" && -w "$$HOME" ]] && echo yes),yes)
+export HOME := $(CURDIR)/.tools/home
+endif
 # Extra arguments of one run: make test ARGS="-k refund -x"
 ARGS ?=
 
