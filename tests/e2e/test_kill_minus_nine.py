@@ -43,6 +43,7 @@ CAUGHT = 20  # of each account at each point of the router, at the least
 CAUGHT_BY_GATEWAY = 5
 # A caller's time bounds the lease that a killed router leaves behind: seven seconds here.
 HURRIED_S = 3.0
+PATIENT_S = 50.0  # nobody is told anything before the gateway is dead, however slow the machine
 STORM = 60
 EXIT_REFUSED = 78
 # Until then a router may still take a restarted gateway for dead.
@@ -177,7 +178,7 @@ async def _doubts_end_by_evidence(
             paid |= saved
         await arm(mesh, "gateway", f"{point}:{HELD}")
         await asyncio.sleep(RECONNECTED_AFTER_S)
-        calls = [asyncio.create_task(checkout.create(r, key)) for key, r in paid.items()]
+        calls = [asyncio.create_task(checkout.create(r, k, PATIENT_S)) for k, r in paid.items()]
         await until(functools.partial(_reached, processors, point, keys, sent))
         if point != points[0]:  # each is proved absent at the first, and goes on
             on_second_rail = await until(functools.partial(at_rest, checkout, list(saved)))

@@ -27,4 +27,4 @@ async def test_after_its_key_is_reaped_a_payment_already_exists(mesh, checkout, 
     info = error_info(refused.value)
     assert info is not None
     assert ("PAYMENT_EXISTS", made.name) == (info.reason, info.metadata["payment"])
-    assert 1 == len(await processors.charges_of(made.name))
+    assert 1 == len(await processors.moves_of(made.name))
