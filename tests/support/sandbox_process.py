@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import aiohttp
 
-START_WAIT_S = 20.0
+START_WAIT_S = 60.0  # beside a dozen other processes that start
 STOP_WAIT_S = 10.0
 OK = "tok_ok"
 CONTROL_TOKEN = "a-token-for-one-test-run"
