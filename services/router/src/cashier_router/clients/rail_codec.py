@@ -38,6 +38,8 @@ _FIRST_ANSWERS = frozenset(
         _E.ASK_CUSTOMER, _E.CONTRADICT,
     }
 )  # fmt: skip
+# The fencing epoch of whoever promised the operation; taking over raises it.
+FIRST_EPOCH = 1
 # The rail refused the request before it did anything with it.
 _REFUSED_UNSENT = frozenset(
     {
@@ -142,10 +144,16 @@ def first_outcome(answer: outcome_pb2.Outcome, name: str) -> Outcome:
     return outcome
 
 
-def unanswered(error: grpc.aio.AioRpcError) -> Outcome:
-    """NOT_SENT only on the rail's own word; refused and reset connections look alike."""
+def unanswered(operation: Operation, error: grpc.aio.AioRpcError) -> Outcome:
+    """NOT_SENT only on the rail's own word; refused and reset connections look alike.
+
+    A refusal is about this request. Who took the operation over cannot know what its earlier sender
+    reached: the rail may refuse now what it did then (an account that is gone, a store that is
+    away), so for him it is a doubt.
+    """
     info = refusal_reason(error)
-    if info is not None and info.reason in _REFUSED_UNSENT:
+    first = operation.lease_epoch == FIRST_EPOCH
+    if first and info is not None and info.reason in _REFUSED_UNSENT:
         return Outcome(_E.FAIL_UNSENT, detail=f"the rail refused it unsent: {info.reason}")
     return Outcome(_E.LOSE_TRACK, detail=f"no answer from the rail: {error.code().name}")
 

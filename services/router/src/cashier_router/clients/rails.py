@@ -82,7 +82,7 @@ class RailClients:
         except KeyError:
             return Outcome(_E.FAIL_UNSENT, detail=f"this router knows no rail {operation.rail}")
         except grpc.aio.AioRpcError as error:
-            return unanswered(error)
+            return unanswered(operation, error)
         return first_outcome(answer, name)
 
     async def look_up(
