@@ -138,3 +138,16 @@ def test_combined_writes_run_in_order_and_are_remembered():
         "(SELECT count(*) FROM w1) AS c1, "
         "expect_rows(2, (SELECT count(*) FROM w2), $7::bigint) AS c2"
     )
+
+
+@pytest.mark.parametrize(
+    ("sql", "only_reads"),
+    [
+        ("SELECT 1", True),
+        ("  select x FROM y", True),
+        ("WITH gone AS (DELETE FROM y RETURNING 1) SELECT 1", False),
+        ("UPDATE y SET x = 1", False),
+    ],
+)
+def test_a_text_only_reads_when_it_says_so_from_its_first_word(sql, only_reads):
+    assert only_reads is compiled(sa.text(sql)).only_reads

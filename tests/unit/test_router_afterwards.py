@@ -171,6 +171,14 @@ def test_an_old_doubt_about_what_is_resolved_wakes_nobody():
     assert ("OUTCOME_REPEATED", "") == (heard.step.action, heard.incident)
 
 
+def test_a_doubt_of_which_the_rail_says_that_it_is_pending_stays_and_wakes_nobody():
+    doubt = ended(E.LOSE_TRACK)
+
+    heard = hear(doubt, Later(News.OUTCOME, 1, Outcome(E.ACCEPT)), AT)
+
+    assert (S.IN_DOUBT, "") == (heard.payment.operations[0].state, heard.incident)
+
+
 def test_money_in_another_asset_is_never_booked_as_taken_back():
     later = replace(taken_back(), outcome=Outcome(E.LOSE_TRACK, amount=Money(5, "EUR")))
 

@@ -15,6 +15,14 @@ def test_a_doubt_is_asked_about_on_its_schedule_and_then_no_more():
     assert [5, 30, 120, None] == [PLAN.pause_s(S.IN_DOUBT, Method.CARD, n) for n in range(4)]
 
 
+def test_a_doubt_that_the_rail_calls_pending_is_asked_about_as_long_as_its_method_takes():
+    asked = 20
+
+    assert PLAN.pause_s(S.IN_DOUBT, Method.SEPA, 10) is None
+    assert PLAN.pause_after_pending_s(Method.SEPA, 10) == 24 * HOUR_S
+    assert PLAN.pause_after_pending_s(Method.SEPA, asked) is None
+
+
 @pytest.mark.parametrize("method", Method)
 def test_every_method_has_a_last_day_and_it_is_not_at_once(method):
     pauses = [PENDING[method].pause_s(asked) for asked in range(1_000)]

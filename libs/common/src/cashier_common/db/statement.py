@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import ClauseElement, Executable, operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import BooleanClauseList
+from sqlalchemy.sql.elements import BooleanClauseList, TextClause
 from sqlalchemy.sql.selectable import SelectBase
 
 _DIALECT: Final = PGDialect_asyncpg(dbapi=PGDialect_asyncpg.import_dbapi())  # type: ignore[no-untyped-call]
@@ -113,7 +113,7 @@ def compiled(statement: Executable, *, columns: Sequence[str] | None = None) -> 
         computed=computed,
         processors=_processors(done, names),
         counted_sql=counted,
-        only_reads=isinstance(statement, SelectBase),
+        only_reads=_only_reads(statement),
         touches_one_row_at_most=_is_one_row(plain),
         required=frozenset(names) - defaults.keys() - computed.keys(),
     )
@@ -126,6 +126,13 @@ def renumbered(sql: str, offset: int) -> str:
     return _PLACEHOLDER.sub(
         lambda found: f"${int(found[1]) + offset}" if found[1] else found[0], sql
     )
+
+
+def _only_reads(statement: Executable) -> bool:
+    """Whether a lost answer leaves nothing unknown; a text that begins otherwise may write."""
+    if isinstance(statement, TextClause):
+        return statement.text.lstrip().upper().startswith("SELECT")
+    return isinstance(statement, SelectBase)
 
 
 def _compile(statement: Executable, columns: Sequence[str] | None) -> SQLCompiler:

@@ -8,6 +8,7 @@ from cashier_common.errors import TransitionRefused
 from cashier_common.money import Money
 from cashier_router.domain.lifecycle import (
     CLOSED,
+    DOUBTFUL,
     OPERATION,
     OperationEvent,
     OperationKind,
@@ -80,11 +81,14 @@ def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
         pass
     else:
         return Heard(after, step)
-    if operation.state in _told(later.outcome.event) or later.outcome.event is E.LOSE_TRACK:
+    event = later.outcome.event
+    if operation.state in _told(event) or event is E.LOSE_TRACK:
         return _kept(payment, later, at, "OUTCOME_REPEATED")
-    if operation.state in CLOSED and later.outcome.event is E.SUCCEED:
+    if operation.state in CLOSED and event is E.SUCCEED:
         return _too_late(payment, later, operation, at)
-    incident = f"{later.outcome.event.name} while {operation.state.name}"
+    if operation.state in DOUBTFUL and event in (E.ACCEPT, E.ASK_CUSTOMER):
+        return keep(payment, later, at)  # it is there: the doubt stays until its answer comes
+    incident = f"{event.name} while {operation.state.name}"
     return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident=incident)
 
 

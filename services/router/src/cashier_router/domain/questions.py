@@ -62,6 +62,14 @@ class QuestionPlan:
                 return self.action.pause_s(asked)
         return None
 
+    def pause_after_pending_s(self, method: Method, asked: int) -> int | None:
+        """Seconds until the next question about a doubt of which the rail says that it is pending.
+
+        It is there and its answer takes as long as its method's: a doubt of a bank debit would
+        else need a person after a day.
+        """
+        return self.pending[method].pause_s(asked)
+
 
 # What a rail's word about an operation proves, beside what it says literally. A rail that never
 # sent it, or has closed it, can no longer do it; what was pending and is gone is looked at again.

@@ -14,6 +14,8 @@ from cashier_router.flows.submit_operation import RAIL_CALL_MAX_S, drive, record
 # on the rail fences the operation first, so that "not there" is final.
 OPEN_DOOR_ASKS = 1
 S, E = OperationState, OperationEvent
+# The rail has it and waits for its answer: no evidence, and no reason to give up either.
+_UNDER_WAY = frozenset({E.ACCEPT, E.ASK_CUSTOMER})
 
 
 async def resume_operation(taken: Taken, actor: Actor, world: World) -> Payment:
@@ -40,8 +42,10 @@ async def ask_about(taken: Taken, actor: Actor, world: World) -> Payment:
         outcome = replace(outcome, event=evidence(operation.state, outcome.event))
         if outcome.event is E.LOSE_TRACK and operation.state is not S.PENDING:
             outcome = None  # a question that nobody could answer changes nothing
-    asked = operation.asks + 1
-    after_s = world.questions.pause_s(operation.state, payment.terms.instrument.method, asked)
+    asked, method = operation.asks + 1, payment.terms.instrument.method
+    after_s = world.questions.pause_s(operation.state, method, asked)
+    if operation.state is S.IN_DOUBT and outcome is not None and outcome.event in _UNDER_WAY:
+        outcome, after_s = None, world.questions.pause_after_pending_s(method, asked)
     if outcome is None and after_s is None:
         outcome = _given_up(operation)
     if outcome is not None:

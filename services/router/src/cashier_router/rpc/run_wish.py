@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeAlias
 
-from cashier_common.errors import DeadlineExceeded
+from cashier_common.errors import DeadlineExceeded, IdempotencyInFlight
 from cashier_common.rpc.call import current_call
 from cashier_common.tasks import TaskGroup
 from cashier_router.domain.payment import Payment
 from cashier_router.flows.join import Done
-from cashier_router.flows.ports import Actor, Wish, World
+from cashier_router.flows.ports import Actor, CommitUnknownError, Wish, World
 
 # The caller gets its answer this long before its deadline, so that the answer still arrives.
 ANSWER_RESERVE_S = 0.25
@@ -27,7 +27,11 @@ async def run_wish(flow: Flow, wish: Wish, world: World, tasks: TaskGroup) -> Pa
     task = tasks.start(flow(Actor(call.caller, call.traceparent), ends_s))
     done, _ = await asyncio.wait((task,), timeout=max(ends_s - world.clock.monotonic(), 0))
     if done:
-        came = task.result()
+        try:
+            came = task.result()
+        except CommitUnknownError:
+            # Nothing, or all up to SUBMITTING: the key finds out, and a worker goes on.
+            raise IdempotencyInFlight from None
         if came.replayed:
             call.mark_replayed()
         return came.payment

@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
 from cashier_common.clock import Clock
+from cashier_common.db.failures import CommitUnknown
 from cashier_common.db.follow import Record
 from cashier_common.errors import FieldInvalid, NotServed
 from cashier_common.rpc.call import Call, current_call
@@ -103,7 +104,10 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 "idempotency-key", "another text than the operation", "the operation's name"
             )
         wait_s = max(call.deadline.remaining_s() - ANSWER_RESERVE_S, WAIT_MIN_S)
-        found, was_known = await self.submit(command, _origin(call), wait_s=wait_s)
+        try:
+            found, was_known = await self.submit(command, _origin(call), wait_s=wait_s)
+        except CommitUnknown:  # the row may be there: its lease ends, and the resume worker sends
+            found, was_known = None, False
         if was_known:
             call.mark_replayed()
         if found is None:
