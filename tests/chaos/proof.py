@@ -8,21 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from cashier.crypto.v1 import crypto_rail_service_pb2, crypto_rail_service_pb2_grpc
-from cashier.payments.v1 import (
-    payment_admin_service_pb2,
-    payment_admin_service_pb2_grpc,
-    payment_pb2,
-)
-from cashier.recon.v1 import (
-    ledger_service_pb2,
-    ledger_service_pb2_grpc,
-    recon_service_pb2,
-    recon_service_pb2_grpc,
-)
-from cashier.risk.v1 import risk_admin_service_pb2, risk_admin_service_pb2_grpc
-from cashier_common.db.engine import Database
-from cashier_common.db.verify import verify
+from cashier.payments.v1 import payment_pb2
+from cashier.recon.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from cashier_common.ids import payment_name
 from cashier_common.rpc.client import connect
 from cashier_common.worker import BACKOFF_MAX_S
@@ -165,32 +152,6 @@ async def heard(
         if not found or time.monotonic() > ends:
             return found
         await asyncio.sleep(LOOK_S)
-
-
-async def broken_records(mesh: Mesh) -> set[Violation]:
-    """What the services' own audit chains say about themselves."""
-    tls = tls_of(mesh.credentials("operator"))
-    admin = payment_admin_service_pb2
-    asked = {
-        "router": (payment_admin_service_pb2_grpc.PaymentAdminServiceStub, admin),
-        "risk": (risk_admin_service_pb2_grpc.RiskAdminServiceStub, risk_admin_service_pb2),
-        "crypto": (crypto_rail_service_pb2_grpc.CryptoRailServiceStub, crypto_rail_service_pb2),
-        "recon": (recon_service_pb2_grpc.ReconServiceStub, recon_service_pb2),
-    }
-    found = set()
-    for service, (stub, messages) in asked.items():
-        async with connect(mesh.targets[service].split(",")[0], tls) as channel:
-            answer = await stub(channel).VerifyAuditLog(
-                messages.VerifyAuditLogRequest(), timeout=CALL_S
-            )
-        found |= {Violation("AUDIT", service, str(finding)) for finding in answer.findings}
-    # The gateway proves its record to nobody over the wire.
-    gateway = await Database.connect(mesh.stores.database("gateway").app_url, name="chaos")
-    try:
-        proof = await verify(gateway)
-    finally:
-        await gateway.close()
-    return found | {Violation("AUDIT", "gateway", str(finding)) for finding in proof.findings}
 
 
 async def books_differ(mesh: Mesh, payments: Sequence[Payment]) -> set[Violation]:

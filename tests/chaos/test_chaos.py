@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cashier.payments.v1 import payment_pb2
-from tests.chaos import proof
+from tests.chaos import proof, record
 from tests.chaos.callers import Callers, Memory
 from tests.chaos.ground import ACCOUNTS, WIRES, Ground, chaos_ground
 from tests.chaos.plan import plan
@@ -110,7 +110,8 @@ async def _everything_wrong(
         | proof.broken_promises(payments, memory)
         | await proof.holds_unknown(mesh, payments)
         | await proof.heard(lambda: proof.books_differ(mesh, payments))
-        | await proof.heard(lambda: proof.broken_records(mesh))
+        | await proof.heard(lambda: record.broken_records(mesh))
+        | await proof.heard(lambda: record.illegal_steps(mesh, payments))
     )
 
 
