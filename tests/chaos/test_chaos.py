@@ -188,8 +188,10 @@ async def _doubtful(ground: Ground) -> tuple[list[str], list[str], set[Violation
 
 async def _ended_once(ground: Ground, names: Sequence[str]) -> None:
     async with MeshClient(ground.mesh) as checkout:
-        ended = await until(lambda: _at_rest(checkout, names))
-    await asyncio.sleep(HELD_S)  # what was held comes by now, and finds its door closed
+        ended, _ = await asyncio.gather(
+            until(lambda: _at_rest(checkout, names)),
+            asyncio.sleep(HELD_S),  # what was held comes by then, and finds its door closed
+        )
     async with Processors(ground.mesh) as processors:
         moves = await processors.moves_of(*names)
     assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in ended}
