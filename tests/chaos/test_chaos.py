@@ -25,7 +25,8 @@ from tests.support.processors import Processors
 from tests.support.seed import SEED_VARIABLE
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+# A mesh may take a minute to start on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 BRIEF_S, LONG_S = 24.0, 240.0
 LANES = 48  # stories at a time
 SETTLE_S = 60.0
