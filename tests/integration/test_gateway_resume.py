@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.flows.ports import Terminal
-from tests.support.gateway_rig import Rig, a_command, charges
+from tests.support.gateway_rig import Rig, a_command, a_follow_up, charges
 from tests.support.gateway_sandbox import late_outcomes, rig, sandbox, service, stall
 
 __all__ = ["rig", "sandbox", "service"]
@@ -83,3 +84,35 @@ async def test_an_old_crash_is_only_asked_about(rig, sandbox):
 
 async def _never(reference: str) -> None:
     raise AssertionError(f"the sandbox needs no reference, and kept {reference}")
+
+
+async def old(rig: Rig, command: Any) -> None:
+    """Let a call be as old as what nobody waits for any more."""
+    await rig.as_owner(
+        "UPDATE calls SET created_at = now() - interval '1 h' WHERE operation = $1",
+        command.operation,
+    )
+
+
+async def test_a_refund_that_a_crash_left_an_hour_ago_is_still_made(rig):
+    """No second rail can do it, its merchant was promised it, and its key makes it safe."""
+    paid = a_command()
+    await rig.authorize(paid)
+    refund = a_follow_up(Kind.REFUND, paid)
+    await crash(rig, refund)
+    await old(rig, refund)
+
+    await rig.resumer.step()
+
+    assert State.SUCCEEDED is (await rig.found(refund)).state
+
+
+async def test_an_authorization_that_a_crash_left_an_hour_ago_is_only_asked_about(rig, sandbox):
+    command = a_command()
+    await crash(rig, command)
+    await old(rig, command)
+
+    await rig.resumer.step()
+
+    assert State.IN_DOUBT is (await rig.found(command)).state
+    assert [] == await charges(sandbox, command.operation)

@@ -179,6 +179,13 @@ def test_a_doubt_of_which_the_rail_says_that_it_is_pending_stays_and_wakes_nobod
     assert (S.IN_DOUBT, "") == (heard.payment.operations[0].state, heard.incident)
 
 
+@pytest.mark.parametrize("told", [E.FAIL_UNSENT, E.PROVE_ABSENT, E.DECLINE_SOFT])
+def test_another_word_for_nothing_happened_wakes_nobody(told):
+    heard = hear(ended(E.DECLINE_HARD), Later(News.OUTCOME, 1, Outcome(told)), AT)
+
+    assert ("OUTCOME_REPEATED", "") == (heard.step.action, heard.incident)
+
+
 def test_money_in_another_asset_is_never_booked_as_taken_back():
     later = replace(taken_back(), outcome=Outcome(E.LOSE_TRACK, amount=Money(5, "EUR")))
 

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from cashier_common import worker as workers
+from cashier_common.db.failures import CommitUnknown
 from cashier_common.errors import StoreUnavailable
 from cashier_common.worker import (
     BACKOFF_MAX_S,
@@ -40,7 +41,11 @@ async def test_a_step_that_did_something_is_repeated_at_once_and_then_rests():
 
 @pytest.mark.parametrize(
     ("error", "most_s"),
-    [(StoreUnavailable(), OUTAGE_BACKOFF_MAX_S), (RuntimeError("broken"), BACKOFF_MAX_S)],
+    [
+        (StoreUnavailable(), OUTAGE_BACKOFF_MAX_S),
+        (CommitUnknown("x"), OUTAGE_BACKOFF_MAX_S),
+        (RuntimeError("broken"), BACKOFF_MAX_S),
+    ],
 )
 async def test_after_a_long_outage_a_worker_is_back_at_once_and_a_fault_of_ours_fills_no_log(
     error, most_s

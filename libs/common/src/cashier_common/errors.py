@@ -45,6 +45,10 @@ class Refusal(Exception):
         return self.text.format(**self.facts())
 
 
+class Outage(Exception):
+    """Something that we depend on was away in the middle: expected now and then, not a fault."""
+
+
 @dataclass
 class FieldRequired(Refusal):
     """A required field is not set."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from cashier_common.errors import Kind, Refusal
+from cashier_common.errors import Kind, Outage, Refusal
 
 JITTER: Final = 0.2
 """Share of a pause that chance adds or takes, so that replicas drift apart."""
@@ -114,6 +114,8 @@ class Worker:
 
 
 def _is_outage(error: Exception) -> bool:
+    if isinstance(error, Outage):
+        return True
     return isinstance(error, Refusal) and error.kind in {Kind.UNAVAILABLE, Kind.LOST_RACE}
 
 

@@ -4,7 +4,7 @@ from typing import Final, NoReturn
 
 import asyncpg
 
-from cashier_common.errors import RaceLost, StoreUnavailable
+from cashier_common.errors import Outage, RaceLost, StoreUnavailable
 
 EXPECTATION_SQLSTATE: Final = "WM001"
 """Raised by `expect_rows`; classes from I to Z are free for applications."""
@@ -18,7 +18,7 @@ _NOTHING_HAPPENED: Final = frozenset(
 )
 
 
-class CommitUnknown(Exception):
+class CommitUnknown(Outage):
     """The connection was lost, or time ran out, after a write left: it may have committed or not.
 
     Never a refusal: only the same call under the same idempotency key finds out what happened.

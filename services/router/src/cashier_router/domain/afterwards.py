@@ -84,6 +84,8 @@ def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
     event = later.outcome.event
     if operation.state in _told(event) or event is E.LOSE_TRACK:
         return _kept(payment, later, at, "OUTCOME_REPEATED")
+    if operation.state in CLOSED and event in _DID_NOTHING:
+        return _kept(payment, later, at, "OUTCOME_REPEATED")  # in other words, but the same
     if operation.state in CLOSED and event is E.SUCCEED:
         return _too_late(payment, later, operation, at)
     if operation.state in DOUBTFUL and event in (E.ACCEPT, E.ASK_CUSTOMER):
@@ -185,6 +187,7 @@ def _told(event: OperationEvent) -> frozenset[OperationState]:
     return _REPEATS.get(event, frozenset())
 
 
+_DID_NOTHING = frozenset({E.FAIL_UNSENT, E.PROVE_ABSENT, E.EXPIRE, E.DECLINE_HARD, E.DECLINE_SOFT})
 _REPEATS = {
     E.SUCCEED: frozenset({S.SUCCEEDED}),
     E.DECLINE_HARD: frozenset({S.DECLINED_HARD}),

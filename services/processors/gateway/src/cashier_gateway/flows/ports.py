@@ -33,7 +33,9 @@ class Processor(Protocol):
         The call is fenced: nobody of ours sends it or goes on with it after this. Without a
         request it is a tombstone of what this rail never saw, and therefore never sent. Where the
         processor honours keys, repeating the request is a door as well: its first answer comes
-        back, or it happens now and once, and both are the truth.
+        back, or it happens now and once, and both are the truth. A query alone is no door: an
+        owner that was stopped before its first byte may still send, so CLOSE after a query only
+        where the processor itself refuses a request that is as old as that.
         """
 
     def read_notices(self, headers: Mapping[str, str], body: bytes) -> tuple[Notice, ...]:
