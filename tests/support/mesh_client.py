@@ -246,5 +246,6 @@ class AdminClient:
         async for event in stream:
             if (event.step.subject, event.step.action) == (payment.name, action):
                 stream.cancel()
-                return json.loads(event.step.payload_json)
+                facts: dict[str, Any] = json.loads(event.step.payload_json)
+                return facts
         raise LookupError(f"{payment.name} has no step {action}")

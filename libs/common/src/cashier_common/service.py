@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Annotated, Any, TypeAlias
 
 import structlog
@@ -61,9 +62,13 @@ Build: TypeAlias = Callable[[Any, Role], Awaitable[App]]
 
 
 def cli(
-    name: str, build: Build, *, settings: type[ServiceSettings] = ServiceSettings
+    name: str, build: Build | None = None, *, settings: type[ServiceSettings] = ServiceSettings
 ) -> typer.Typer:
-    """The command line of `python -m cashier_<name>`; `build(settings, role)` makes the app."""
+    """The command line of `python -m cashier_<name>`; `build(settings, role)` makes the app.
+
+    By default that of `cashier_<name>.app`, which is imported by whoever needs it: `migrate` and
+    `settings` do not, and the libraries of a rail take seconds.
+    """
     commands = typer.Typer(
         name=f"cashier_{name}",
         no_args_is_help=True,
@@ -74,12 +79,12 @@ def cli(
     @commands.command()
     def serve() -> None:
         """Serve the gRPC API until SIGTERM."""
-        _run(name, settings, build, Role.SERVE)
+        _run(name, settings, build or _of_package(name), Role.SERVE)
 
     @commands.command()
     def work() -> None:
         """Run the background workers until SIGTERM."""
-        _run(name, settings, build, Role.WORK)
+        _run(name, settings, build or _of_package(name), Role.WORK)
 
     @commands.command()
     def migrate(phase: Annotated[Phase, typer.Option(help=PHASES)] = Phase.POST) -> None:
@@ -99,6 +104,11 @@ def cli(
         typer.echo(settings.describe())
 
     return commands
+
+
+def _of_package(name: str) -> Build:
+    made: Build = import_module(f"cashier_{name}.app").build
+    return made
 
 
 async def run(app: App, settings: ServiceSettings, role: Role, stop: asyncio.Event) -> None:

@@ -1,10 +1,9 @@
 """`python -m cashier_recon serve | work | migrate`."""
 
 from cashier_common.service import cli
-from cashier_recon.app import build
 from cashier_recon.settings import ReconSettings
 
-main = cli("recon", build, settings=ReconSettings)
+main = cli("recon", settings=ReconSettings)
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,6 @@ from cashier_common.db.engine import Database
 from cashier_common.redact import holds_card_number
 from cashier_common.service import sentences
 from cashier_common.settings import Environment, SettingsRefused, load
-from cashier_gateway.app import ADAPTERS
 from cashier_gateway.domain.account_change import Change, KeptAccount
 from cashier_gateway.flows.apply_accounts import Applied, apply_accounts
 from cashier_gateway.flows.ports import Origin
@@ -41,6 +40,9 @@ def apply(
 ) -> None:
     """Make the accounts those of a file: all of it or nothing; running processes take it up."""
     with sentences():
+        # The adapters take seconds to import, and every command of this service reads this module.
+        from cashier_gateway.app import ADAPTERS  # noqa: PLC0415
+
         settings = load(GatewaySettings)
         wanted = load_accounts(file)
         for account in wanted:
