@@ -11,11 +11,14 @@ from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.domain.notice import Notice
 from cashier_gateway.domain.outcome import Action, Answer, Decline
 from cashier_gateway.flows.ports import Keep
+from tests.simulation.database import EPOCH
 from tests.simulation.faults import Faults
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.processor import Asked, Door, Processor, Status, Thing, Told
 
 EXCHANGE_S = 10.0
+# How long an order may be on its way, and what a gateway's clock may be wrong by.
+ORDER_LIFE_S, EXPIRY_MARGIN_S = 20.0, 5.0
 _EVENTS = {
     Status.SUCCEEDED: Event.SUCCEED,
     Status.SOFT: Event.DECLINE_SOFT,
@@ -80,8 +83,8 @@ class Adapter:
             told = await self._exchange(_asked(call, verb))
         except (Unsent, NoAnswer):
             return _UNKNOWN
-        if told.word == "unknown":
-            return Answer(Event.CLOSE, "an order number that is unknown here is final")
+        if told.word == "unknown" and self._loop.time() > _expires_s(call) + EXPIRY_MARGIN_S:
+            return Answer(Event.CLOSE, "unknown there, and an order as old as this is refused")
         return _answer(call, told)
 
     async def close(self) -> None:
@@ -131,9 +134,6 @@ class Adapter:
             await asyncio.sleep(0.05)
             raise Unsent
         there, back = faults.trip(), faults.trip()
-        delay_s = there.delay_s
-        if self._processor.door is Door.ORDER:
-            delay_s = 0.01  # in order, and never held: that makes its "unknown" final
         fails = faults.happens(rates.processor_fails)
         effect = faults.rng.random() < 0.5
         answer: asyncio.Future[Told] = loop.create_future()
@@ -144,7 +144,7 @@ class Adapter:
                 loop.outside(back.delay_s, _set, answer, NoAnswer() if fails else told)
 
         for _ in range(there.copies):
-            loop.outside(delay_s, arrive)
+            loop.outside(there.delay_s, arrive)
         try:
             async with asyncio.timeout(EXCHANGE_S):
                 return await answer
@@ -186,7 +186,12 @@ def _asked(call: Call, verb: str) -> Asked:
         kind=request.kind if request else Kind.AUTHORIZE, minor=call.amount.minor,
         asset=call.amount.asset, capture=bool(request and request.capture),
         root=request.authorization_reference if request else "", reference=call.reference,
+        expires_s=_expires_s(call),
     )  # fmt: skip
+
+
+def _expires_s(call: Call) -> float:
+    return (call.created_at - EPOCH).total_seconds() + ORDER_LIFE_S
 
 
 def _answer(call: Call, told: Told) -> Answer:

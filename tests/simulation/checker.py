@@ -86,7 +86,7 @@ def _money(payment: Payment, ledger: dict[str, list[Effect]]) -> Iterator[Findin
             yield Finding("MOVED_TWICE", name, f"{len(lines)} times {operation.kind}")
         if any(e.account != operation.account for e in lines):
             yield Finding("OTHER_ACCOUNT", name, lines[0].account)
-        if operation.kind in PRIMARY and lines and not _reverses(payment, operation):
+        if operation.kind in PRIMARY and lines:
             taken.append(f"{operation.account} {operation.state}")
         yield from _agrees(payment, operation, name, lines)
     if len(taken) > 1:
@@ -119,8 +119,9 @@ def _agrees(
         should = False
     if should and not happened:
         yield Finding("NEVER_HAPPENED", name, f"{operation.kind} {operation.state}")
-    if happened and not should and not _reverses(payment, operation):
-        yield Finding("UNKNOWN_TO_US", name, f"{operation.kind} {operation.state} happened")
+    if happened and not should:
+        told = "given back" if _reverses(payment, operation) else "unknown to us"
+        yield Finding("HAPPENED_AFTER_NO", name, f"{operation.kind} {operation.state}: {told}")
 
 
 def _reverses(payment: Payment, operation: Operation) -> bool:

@@ -156,9 +156,10 @@ class GatewayBook:
         self._tables.lease_until[name] = self._database.now() + LEASE
 
     def _lost(self, call: Call) -> Exception | None:
-        row = self._tables.calls[call.merchant, call.operation]
-        ours = (row.version, row.lease_epoch) == (call.version, call.lease_epoch)
-        return None if ours else LeaseLost()
+        row = self._tables.calls.get((call.merchant, call.operation))
+        if row is not None and (row.version, row.lease_epoch) == (call.version, call.lease_epoch):
+            return None
+        return LeaseLost()
 
     def _kept(self, row: Call) -> None:
         name, tables = (row.merchant, row.operation), self._tables

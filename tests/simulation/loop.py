@@ -85,6 +85,7 @@ class Process:
         self.is_alive = True
         self.steps = 0
         self.kill_at: int | None = None
+        self._stop_at: tuple[int, float] | None = None
         self.on_death: dict[object, Callable[[], None]] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self._loop = loop
@@ -109,6 +110,12 @@ class Process:
         if self.kill_at is not None and self.steps >= self.kill_at:
             self.kill()
             return False
+        if self._stop_at is not None and self.steps >= self._stop_at[0]:
+            for_s, self._stop_at = self._stop_at[1], None
+            self._stopped = True
+            self._loop.outside(for_s, self._go_on)
+            self._aside.append(handle)
+            return False
         return True
 
     def kill(self) -> None:
@@ -121,11 +128,10 @@ class Process:
         for end in ending.values():
             end()
 
-    def stop(self, for_s: float) -> None:
-        """SIGSTOP, and SIGCONT after a while; then it goes on as if nothing had been."""
-        if self.is_alive and not self._stopped:
-            self._stopped = True
-            self._loop.outside(for_s, self._go_on)
+    def stop_at(self, step: int, for_s: float) -> None:
+        """SIGSTOP before that step, SIGCONT later; then it goes on as if nothing had been."""
+        if not self._stopped:
+            self._stop_at = (step, for_s)
 
     def bury(self) -> None:
         """Let go of its tasks without a sound, when the simulation has ended."""

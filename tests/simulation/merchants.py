@@ -51,6 +51,7 @@ class Merchants:
         self.answers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.refusals: Counter[str] = Counter()
         self.created = 0
+        self.timeouts_s = (2.0, 10.0, 30.0)
         self._router = router
         self._rng = rng
         self._keys = 0
@@ -69,7 +70,7 @@ class Merchants:
         """A payment of a merchant with a key and a reference of its own."""
         self.created += 1
         made = CreatePayment(
-            merchant=self._rng.choice(MERCHANTS), key=self._key("create"),
+            merchant=self._rng.choice(MERCHANTS), key=self.key("create"),
             merchant_reference=f"order-{self.created}",
             amount=Money(self._rng.randrange(100, 20_000), "USD"),
             capture_method=CaptureMethod.AUTOMATIC, terms=self._terms,
@@ -98,6 +99,11 @@ class Merchants:
 
         return await self._insist(flow, command)
 
+    def key(self, what: str) -> str:
+        """A new idempotency key."""
+        self._keys += 1
+        return f"{what}-{self._keys:016d}"
+
     async def _sale(self) -> None:
         command = self.command()
         payment = await self.create(command)
@@ -114,7 +120,7 @@ class Merchants:
         whole = payment.amount.minor
         captures = [
             CapturePayment(
-                merchant=payment.merchant, key=self._key("capture"), payment=payment.name,
+                merchant=payment.merchant, key=self.key("capture"), payment=payment.name,
                 amount=self._part(whole, parts), final=self._rng.random() < 0.2,
             )
             for _ in range(parts)
@@ -130,7 +136,7 @@ class Merchants:
         method = self._rng.choice(list(CaptureMethod))
         command = self.command(capture_method=method)
         cancel = CancelPayment(
-            merchant=command.merchant, key=self._key("cancel"), payment=command.payment, reason=""
+            merchant=command.merchant, key=self.key("cancel"), payment=command.payment, reason=""
         )
 
         async def cancel_soon() -> None:
@@ -144,7 +150,7 @@ class Merchants:
 
     async def _same_reference(self) -> None:
         first = self.command()
-        second = replace(first, key=self._key("again"))
+        second = replace(first, key=self.key("again"))
         await asyncio.gather(self.create(first), self.create(second))
 
     async def _wrong_key(self) -> None:
@@ -158,7 +164,7 @@ class Merchants:
             return payment
         await asyncio.sleep(self._rng.uniform(1, 300))
         confirm = ConfirmPayment(
-            merchant=payment.merchant, key=self._key("confirm"), payment=payment.name
+            merchant=payment.merchant, key=self.key("confirm"), payment=payment.name
         )
         return await self.follow(confirm) or payment
 
@@ -167,7 +173,7 @@ class Merchants:
         parts = self._rng.randrange(1, 5)
         wishes = [
             RefundPayment(
-                merchant=payment.merchant, key=self._key("refund"), payment=payment.name,
+                merchant=payment.merchant, key=self.key("refund"), payment=payment.name,
                 amount=self._part(payment.amount.minor, parts), reason="asked for",
             )
             for _ in range(parts + self._rng.randrange(2))
@@ -180,17 +186,13 @@ class Merchants:
 
     def _cancel(self, payment: Payment) -> CancelPayment:
         return CancelPayment(
-            merchant=payment.merchant, key=self._key("cancel"), payment=payment.name, reason=""
+            merchant=payment.merchant, key=self.key("cancel"), payment=payment.name, reason=""
         )
 
     def _part(self, whole: int, parts: int) -> Money | None:
         if self._rng.random() < 0.1:
             return None
         return Money(max(whole // parts + self._rng.randrange(-3, 4), 1), "USD")
-
-    def _key(self, what: str) -> str:
-        self._keys += 1
-        return f"{what}-{self._keys:016d}"
 
     async def _insist(self, flow: Callable[[World], Flow], wish: Any) -> Payment | None:
         """One wish, sometimes by several callers at once, each repeating it until it is answered."""
@@ -204,7 +206,7 @@ class Merchants:
             try:
                 payment: Payment = await self._router.ask(
                     wish.method, lambda node: node.do(flow, wish),
-                    timeout_s=self._rng.choice((2.0, 10.0, 30.0)), key=wish.key, caller=CALLER,
+                    timeout_s=self._rng.choice(self.timeouts_s), key=wish.key, caller=CALLER,
                 )  # fmt: skip
             except grpc.aio.AioRpcError as error:
                 info = error_info(error)

@@ -46,6 +46,7 @@ class Service:
         self.replicas: list[tuple[Process, Any]] = []
         self.surprises: list[str] = []
         self.cut_until = 0.0
+        self.to_hold_s: dict[str, float] = {}  # the next request of a method, planned
         self.loop = loop
         self._rng = rng
         self._faults = faults
@@ -101,8 +102,9 @@ class Service:
                 client.on_death[task] = lambda: loop.outside(0.01, task.cancel)
                 task.add_done_callback(lambda _: client.on_death.pop(task, None), context=Context())
 
+        delay_s = self.to_hold_s.pop(method.rpartition("/")[2], there.delay_s)
         for _ in range(there.copies):
-            loop.outside(there.delay_s, deliver)
+            loop.outside(delay_s, deliver)
         try:
             async with asyncio.timeout(max(ends_s - loop.time(), 0.001)):
                 return await answer

@@ -1,12 +1,12 @@
 """A processor as it is out there: it does what it is asked, keeps its own ledger, and is odd.
 
 Four kinds, by how a door is closed there: KEYED closes an idempotency key, REPEAT brings the first
-answer of a key back, INTENT honours no keys and cancels intents, ORDER takes an order number once
-and says finally that it does not know one.
+answer of a key back, INTENT honours no keys and cancels intents, ORDER takes an order number once,
+refuses an order that is past its expiry, and so says finally that it does not know one.
 """
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -48,6 +48,7 @@ class Asked:
     capture: bool = False
     root: str = ""
     reference: str = ""
+    expires_s: float = 0  # of an order
 
 
 @dataclass
@@ -101,10 +102,12 @@ class Processor:
     notify: Callable[["Processor", Thing], None]
     is_calm: Callable[[], bool]
     show_wrong: Callable[[], bool]
+    now_s: Callable[[], float]
     ledger: list[Effect] = field(default_factory=list)
     things: dict[str, Thing] = field(default_factory=dict)
     keys: dict[str, Thing | None] = field(default_factory=dict)  # None: closed
     refused: Counter[str] = field(default_factory=Counter)
+    script: deque[str] = field(default_factory=deque)  # what becomes of the next requests
 
     def handle(self, asked: Asked) -> Told:
         """Take one request; repeating it is safe where the kind of processor says so."""
@@ -145,6 +148,8 @@ class Processor:
         if asked.key in self.keys:
             known = self.keys[asked.key]
             return Told(known) if known else Told(word="closed")
+        if self.door is Door.ORDER and self.now_s() > asked.expires_s:
+            return Told(word="expired")
         thing = self._thing(asked, Status.BARE)
         self.keys[asked.key] = thing
         return self._confirm(thing)
@@ -177,6 +182,8 @@ class Processor:
         if not self._allows(asked):
             self.refused[asked.kind] += 1
             return "hard"
+        if self.script:
+            return self.script.popleft()
         fates = _CALM if self.is_calm() else _FATES[asked.kind]
         return self.rng.choices(list(fates), list(fates.values()))[0]
 

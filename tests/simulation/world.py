@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import random
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
+from typing import Any
 
 from cashier_gateway.flows.notice_ports import InboxState
 from cashier_gateway.flows.ports import Terminal
@@ -26,12 +28,12 @@ from tests.simulation.services import (
     SimulatedClock,
 )
 
-# Two replicas of everything; the two digits are what tells them apart.
-ROUTERS, ROUTER_WORKERS = ("router-1", "router-2"), ("router-work-1", "router-work-2")
-GATEWAYS, GATEWAY_WORKERS = ("gateway-1", "gateway-2"), ("gateway-work-1", "gateway-work-2")
-PROCESSES = (*ROUTERS, *ROUTER_WORKERS, *GATEWAYS, *GATEWAY_WORKERS)
+ROLES = ("router", "router-work", "gateway", "gateway-work")
+REPLICAS = 2
 DOORS = {"alpha": Door.KEYED, "bravo": Door.INTENT, "charlie": Door.ORDER, "delta": Door.REPEAT}
 SKEW_MAX_S = 2.0
+# Beyond the router's longest call, and beyond the gateway's lease.
+STOPS_S = (2.0, 15.0, 45.0, 120.0)
 NOTICE_PAUSES_S = (5, 60, 600, 3_600, 21_600)
 DRAIN_MAX_S = 40 * 86_400
 
@@ -39,7 +41,13 @@ DRAIN_MAX_S = 40 * 86_400
 class World:
     """Everything that there is. `run` lets payments happen; `drain` lets time pass after them."""
 
-    def __init__(self, seed: int | str, rates: Rates = Rates()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        seed: int | str,
+        rates: Rates = Rates(),  # noqa: B008 - frozen
+        doors: Mapping[str, Door] = DOORS,
+        replicas: int = REPLICAS,
+    ) -> None:
         self.seed = seed
         self.loop = VirtualLoop()
         self.faults = Faults(rates, self._rng("faults"))
@@ -52,14 +60,14 @@ class World:
             database.lost_answer_ppm = rates.lost_commit
         self.router = Service("router", self.loop, self._rng("router"), self.faults)
         self.gateway = Service("gateway", self.loop, self._rng("gateway"), self.faults)
-        self.processors = {name: self._processor(name, door) for name, door in DOORS.items()}
+        self.processors = {name: self._processor(name, door) for name, door in doors.items()}
         self.adapters = {
             name: Adapter(processor, self.loop, self.faults)
             for name, processor in self.processors.items()
         }
         self.terminals = {
             name: Terminal(account_of(name, bps=100 + place), self.adapters[name])  # type: ignore[arg-type]
-            for place, name in enumerate(DOORS)
+            for place, name in enumerate(doors)
         }
         self.surprises: list[str] = []
         self.router.surprises = self.gateway.surprises = self.surprises
@@ -68,11 +76,11 @@ class World:
         self.book = GatewayBook(self.databases["gateway"], self.gateway_tables)
         self.letters = Inbox(self.databases["gateway"], self.gateway_tables, self.book)
         self.risk = RiskPort(self.faults)
-        self.merchants = Merchants(self.router, list(DOORS), self._rng("merchants"))
+        self.merchants = Merchants(self.router, list(doors), self._rng("merchants"))
         self.processes: dict[str, Process] = {}
         self.dead: list[Process] = []
         self.kills = 0
-        for name in PROCESSES:
+        for name in (f"{role}-{n}" for role in ROLES for n in range(1, replicas + 1)):
             self._boot(name)
 
     def run(self, payments: int, over_s: float) -> "World":
@@ -87,18 +95,31 @@ class World:
 
         async def live() -> None:
             rng = self._rng("arrivals")
-            trouble = outside_task(self.loop, self._trouble())
             await asyncio.gather(*(story(rng.uniform(0.5, over_s)) for _ in range(payments)))
-            trouble.cancel()
+
+        return self.tell(live(), troubled=True)
+
+    def tell(self, story: Coroutine[Any, Any, Any], *, troubled: bool = False) -> "World":
+        """One story to its end, with or without the trouble of the rates."""
+
+        async def live() -> None:
+            trouble = outside_task(self.loop, self._trouble()) if troubled else None
+            await story
+            if trouble is not None:
+                trouble.cancel()
 
         self._until(live())
         return self
 
-    def drain(self) -> "World":
+    async def pause(self, for_s: float) -> None:
+        """Let time pass within a story."""
+        await asyncio.sleep(for_s)
+
+    def drain(self, for_s: float = DRAIN_MAX_S) -> "World":
         """Everybody is calm from now on; time passes until nothing is left to be done."""
         self.faults.is_over = True
         self.loops.is_draining = True
-        ends_s = self.loop.time() + DRAIN_MAX_S
+        ends_s = self.loop.time() + for_s
 
         async def wait() -> None:
             await asyncio.sleep(1_000)  # what was held on its way has arrived
@@ -142,9 +163,9 @@ class World:
     def _rng(self, name: str) -> random.Random:
         return random.Random(f"{self.seed}/{name}")
 
-    def _until(self, work: object) -> None:
+    def _until(self, work: Coroutine[Any, Any, Any]) -> None:
         gc.disable()  # what it finalizes, and when, would differ from run to run
-        self.loop.run_until_complete(outside_task(self.loop, work))  # type: ignore[arg-type]
+        self.loop.run_until_complete(outside_task(self.loop, work))
 
     def _boot(self, name: str) -> None:
         """Start a process, or start it again after it died."""
@@ -180,17 +201,18 @@ class World:
         )  # fmt: skip
         await asyncio.gather(*(self._again(every_s, act) for every_s, act in troubles if every_s))
 
-    async def _again(self, every_s: float, act: object) -> None:
+    async def _again(self, every_s: float, act: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(self.faults.rng.expovariate(1 / every_s))
-            act()  # type: ignore[operator]
+            act()
 
     def _kill(self) -> None:
         process = self._anybody()
         process.kill_at = process.steps + self.faults.rng.randrange(1, 40)
 
     def _stop(self) -> None:
-        self._anybody().stop(self.faults.rng.choice((2.0, 15.0, 40.0, 120.0)))
+        process, rng = self._anybody(), self.faults.rng
+        process.stop_at(process.steps + rng.randrange(1, 40), rng.choice(STOPS_S))
 
     def _crash_database(self) -> None:
         database = self.faults.rng.choice(list(self.databases.values()))
@@ -204,14 +226,14 @@ class World:
         adapter.away_until = self.loop.time() + self.faults.rng.uniform(1, 60)
 
     def _anybody(self) -> Process:
-        return self.processes[self.faults.rng.choice(PROCESSES)]
+        return self.processes[self.faults.rng.choice(list(self.processes))]
 
     def _processor(self, name: str, door: Door) -> Processor:
         rates = self.faults.rates
         return Processor(
             account=name, door=door, rng=self._rng(f"processor {name}"), later=self.loop.outside,
             notify=self._notify, is_calm=lambda: rates is CALM,
-            show_wrong=lambda: self.faults.happens(rates.wrong_amount),
+            show_wrong=lambda: self.faults.happens(rates.wrong_amount), now_s=self.loop.time,
         )  # fmt: skip
 
     def _notify(self, processor: Processor, thing: Thing) -> None:
