@@ -19,7 +19,7 @@ from cashier_router.domain.lifecycle import (
     PaymentState,
     payment_state,
 )
-from cashier_router.domain.payment import Direction, Operation, Payment
+from cashier_router.domain.payment import CANCELLATION, Direction, Operation, Payment
 from tests.simulation.processor import Effect
 from tests.simulation.router_store import History
 from tests.simulation.world import World
@@ -61,6 +61,7 @@ def _findings(world: World, *, people: bool) -> Iterator[Finding]:
         yield from _shape(payment, people=people)
         history = world.router_tables.history[payment.merchant, payment.name]
         yield from _history(payment, history)
+        yield from _canceled(payment, history)
     for name in ledger.keys() - known:
         yield Finding("CHARGE_UNKNOWN", name, "no operation of ours")
     yield from _calls(world)
@@ -151,20 +152,29 @@ def _shape(payment: Payment, *, people: bool) -> Iterator[Finding]:
     moving = payment.state in (PaymentState.PROCESSING, PaymentState.ACTION_REQUIRED)
     if moving and not (people and payment.in_doubt):
         yield Finding("STUCK", payment.name, payment.state.value)
-    if payment.cancel_requested and payment.direction is Direction.PAYMENT:
-        yield from _canceled(payment)
 
 
-def _canceled(payment: Payment) -> Iterator[Finding]:
-    """A cancellation that was asked for leaves nothing held and nothing taken."""
-    if payment.in_doubt:
+def _canceled(payment: Payment, history: list[History]) -> Iterator[Finding]:
+    """After a cancellation was asked for nothing is held, and what was taken is given back.
+
+    Captures that had succeeded before are kept; what did not come about is in front of people.
+    """
+    asked = next((h.after for h in history if h.after.cancel_requested), None)
+    if asked is None or payment.in_doubt or payment.direction is Direction.PAYOUT:
         return
-    left = payment.amounts.capturable + payment.amounts.refundable
-    failed = any(
-        o.kind in (K.VOID, K.REFUND) and o.state is not S.SUCCEEDED for o in payment.operations
+    if payment.amounts.capturable > 0 and not _was_refused(payment):
+        yield Finding("NOT_CANCELED", payment.name, f"{payment.amounts.capturable} are held")
+    kept = payment.amounts.captured - payment.amounts.refunded
+    if kept > asked.amounts.captured - asked.amounts.refunded and not _was_refused(payment):
+        yield Finding("NOT_CANCELED", payment.name, f"{kept} are kept: {payment.state}")
+
+
+def _was_refused(payment: Payment) -> bool:
+    """Whether the rail refused what the merchant asked for: his to see, and to ask again."""
+    return any(
+        o.kind is K.VOID and o.reason != CANCELLATION and o.state in CLOSED
+        for o in payment.operations
     )
-    if left and not failed:
-        yield Finding("NOT_CANCELED", payment.name, f"{payment.state}: {left} are left")
 
 
 def _history(payment: Payment, history: list[History]) -> Iterator[Finding]:

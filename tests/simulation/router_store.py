@@ -14,6 +14,7 @@ from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.questions import QuestionPlan
 from cashier_router.flows.ports import (
     Actor,
+    BoundsBrokenError,
     Claimed,
     CommitUnknownError,
     KeyTakenError,
@@ -23,11 +24,13 @@ from cashier_router.flows.ports import (
     Taken,
     Wish,
 )
+from cashier_router.storage.book import CHECK_VIOLATION
 from cashier_router.storage.rows import (
     moving_columns,
     moving_operation_columns,
     operation_row,
     payment_row,
+    reviewed_columns,
     to_payment,
 )
 from cashier_router.storage.tables import LIVE_REFERENCE, PAYMENTS_KEY
@@ -94,6 +97,8 @@ class RouterStore:
                 raise PaymentNameTakenError from broken
             if broken.constraint == LIVE_REFERENCE:
                 raise MerchantReferenceTakenError from broken
+            if broken.sqlstate == CHECK_VIOLATION:
+                raise BoundsBrokenError(broken.constraint) from broken
             raise
 
     async def find_key(self, merchant: str, key: str) -> Claimed | None:
@@ -225,6 +230,8 @@ class RouterBook:
 
         def apply() -> None:
             tables.payments[name].update(moving_columns(after))
+            if before.first_state is not after.first_state:
+                tables.payments[name].update(reviewed_columns(after))
             for known in moved:
                 changed = after.operation(known.number)
                 row = tables.operations[name][known.number - 1]
@@ -278,11 +285,11 @@ class RouterBook:
         """The CHECKs and the partial unique index."""
         amounts = payment.amounts
         if amounts.capturable < 0:
-            return _broken("payments_capture_in_authorized")
+            return _broken("payments_capture_in_authorized", CHECK_VIOLATION)
         if amounts.refundable < 0:
-            return _broken("payments_refund_in_captured")
+            return _broken("payments_refund_in_captured", CHECK_VIOLATION)
         if min(amounts.authorized, amounts.captured, amounts.refunded, amounts.disputed) < 0:
-            return _broken("payments_amounts_not_negative")
+            return _broken("payments_amounts_not_negative", CHECK_VIOLATION)
         reference = (payment.merchant, payment.merchant_reference)
         owner = self._tables.references.get(reference, payment.name)
         if payment.state.value not in FREE and owner != payment.name:
@@ -296,8 +303,8 @@ def _reference(payment: Payment) -> tuple[tuple[str, str, str], ...]:
     return (("reference", payment.merchant, payment.merchant_reference),)
 
 
-def _broken(constraint: str) -> ConstraintBroken:
-    return ConstraintBroken(constraint=constraint, table="payments", sqlstate="23505")
+def _broken(constraint: str, sqlstate: str = "23505") -> ConstraintBroken:
+    return ConstraintBroken(constraint=constraint, table="payments", sqlstate=sqlstate)
 
 
 def _never() -> Exception | None:
