@@ -12,7 +12,7 @@ from cashier.payments.v1 import payment_pb2
 from cashier.recon.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from cashier_common.ids import payment_name
 from cashier_common.rpc.client import connect
-from cashier_common.worker import BACKOFF_MAX_S
+from cashier_common.worker import OUTAGE_BACKOFF_MAX_S
 from cashier_mesh.config import SANDBOX_ACCOUNTS
 from cashier_mesh.supervisor import Mesh
 from tests.chaos.callers import Memory
@@ -33,7 +33,7 @@ WISHED = {
 CALL_S = 20.0
 LOOK_S = 0.5
 # A worker that found its database away comes back within its longest pause.
-HEARD_S = BACKOFF_MAX_S * 1.2 + 5.0
+HEARD_S = OUTAGE_BACKOFF_MAX_S * 1.2 + 5.0
 PAGE_MAX = 1_000
 SANDBOX_PORTS = {"sandbox-us": 0, "sandbox-global": 3}  # behind the first account's port
 
