@@ -1,4 +1,4 @@
-"""What must be true of a world that has come to rest: money-safety.md, section 7, on its ledgers."""
+"""What must be true of a world that came to rest: money-safety.md, section 7, on its ledgers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from cashier_router.domain.lifecycle import (
 )
 from cashier_router.domain.payment import CANCELLATION, Direction, Operation, Payment
 from tests.simulation.processor import Effect
-from tests.simulation.router_store import History
+from tests.simulation.router_book import History
 from tests.simulation.world import World
 
 K, S = OperationKind, OperationState
@@ -92,8 +92,7 @@ def _money(payment: Payment, ledger: dict[str, list[Effect]]) -> Iterator[Findin
         yield from _agrees(payment, operation, name, lines)
     if len(taken) > 1:
         yield Finding("CHARGED_TWICE", payment.name, ", ".join(taken))
-    late = sum(o.amount.minor for o in payment.operations if _is_late_reversal(payment, o))
-    held, released = moved["hold"], moved["void"] - late * (not payment.captures_at_once)
+    held, released = moved["hold"], moved["void"]
     if moved["capture"] + released > held:
         told = f"{moved['capture']} captured, {released} released of {held}"
         yield Finding("CAPTURED_TOO_MUCH", payment.name, told)
@@ -120,7 +119,7 @@ def _agrees(
         should = False
     if should and not happened:
         yield Finding("NEVER_HAPPENED", name, f"{operation.kind} {operation.state}")
-    if happened and not should:
+    if happened and not should and not _was_released(payment, operation):
         told = "given back" if _reverses(payment, operation) else "unknown to us"
         yield Finding("HAPPENED_AFTER_NO", name, f"{operation.kind} {operation.state}: {told}")
 
@@ -132,10 +131,12 @@ def _reverses(payment: Payment, operation: Operation) -> bool:
     )
 
 
-def _is_late_reversal(payment: Payment, operation: Operation) -> bool:
-    if operation.kind is not K.REVERSAL or operation.state is not S.SUCCEEDED:
-        return False
-    return payment.operation(operation.target or 0).state in CLOSED
+def _was_released(payment: Payment, operation: Operation) -> bool:
+    """Whether what it held was voided before anybody told us that it held something."""
+    return operation.kind is K.AUTHORIZE and any(
+        o.kind is K.VOID and o.target == operation.number and o.state is S.SUCCEEDED
+        for o in payment.operations
+    )
 
 
 def _shape(payment: Payment, *, people: bool) -> Iterator[Finding]:

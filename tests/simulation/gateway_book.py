@@ -207,7 +207,7 @@ class GatewayBook:
                     traceparent="",
                     record_time=self._database.now(),
                     chain_hash=b"",
-                )  # fmt: skip
+                )
             )
             told, self._told[shard] = self._told[shard], asyncio.Event()
             told.set()

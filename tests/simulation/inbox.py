@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from cashier_gateway.domain.call import Call
@@ -29,9 +30,7 @@ class Inbox:
         inbox, now = self._tables.inbox, self._database.now()
         for notice in notices:
             at, mail = (account, notice.event_id), Mail(notice.to_json(), now)
-            await self._database.run(
-                Write((), lambda: None, lambda at=at, mail=mail: inbox.setdefault(at, mail))
-            )
+            await self._database.run(Write((), lambda: None, partial(inbox.setdefault, at, mail)))
         return len(notices)
 
     async def list_due(self, limit: int) -> list[Due]:

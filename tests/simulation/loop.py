@@ -28,6 +28,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self.steps = 0
+        self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._order = itertools.count()
         self.set_task_factory(_tracked)
@@ -65,7 +66,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            process = handle._context.get(PROCESS)
+            process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
             if process is None or process.lets_run(handle):
                 self.steps += 1
                 handle._run()
@@ -136,7 +137,7 @@ class Process:
     def bury(self) -> None:
         """Let go of its tasks without a sound, when the simulation has ended."""
         for task in self.tasks:
-            task._log_destroy_pending = False
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
             with contextlib.suppress(BaseException):
                 task.get_coro().close()
         self.tasks.clear()

@@ -1,4 +1,4 @@
-"""What merchants do: pay, capture, refund, cancel, in parallel and impatiently, with one key each."""
+"""What merchants do: pay, capture, refund, cancel; in parallel, impatiently, one key each."""
 
 import asyncio
 import random
@@ -51,7 +51,7 @@ class Merchants:
         self.answers: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.refusals: Counter[str] = Counter()
         self.created = 0
-        self.timeouts_s = (2.0, 10.0, 30.0)
+        self.timeouts_s: tuple[float, ...] = (2.0, 10.0, 30.0)
         self._router = router
         self._rng = rng
         self._keys = 0
@@ -195,7 +195,7 @@ class Merchants:
         return Money(max(whole // parts + self._rng.randrange(-3, 4), 1), "USD")
 
     async def _insist(self, flow: Callable[[World], Flow], wish: Any) -> Payment | None:
-        """One wish, sometimes by several callers at once, each repeating it until it is answered."""
+        """One wish, at times of several callers at once; each repeats it until it is answered."""
         callers = 1 + (self._rng.random() < 0.1) + (self._rng.random() < 0.05)
         tries = [self._repeat(flow, wish) for _ in range(callers)]
         answers = await asyncio.gather(*tries)

@@ -39,13 +39,12 @@ ROUTER = "spiffe://cashier.local/service/router"
 QUESTIONS = QuestionPlan(
     doubt=Schedule(
         tuple(
-            int(part)
-            for part in RouterSettings.model_fields["doubt_schedule_s"].default.split(",")
+            int(part) for part in RouterSettings.model_fields["doubt_schedule_s"].default.split(",")
         )
     )
 )
 BACKOFF_MAX_S = 30.0
-REFRESH_S = 60.0
+REFRESH_S = 3_600.0
 
 
 @dataclass
@@ -108,7 +107,7 @@ class RouterNode:
 
     async def do(self, flow: Callable[[World], Flow], wish: object) -> Payment:
         """One call of a merchant or an operator."""
-        return await run_wish(flow(self.world), wish, self.world, self.tasks)  # type: ignore[arg-type]
+        return await run_wish(flow(self.world), wish, self.world, self.tasks)
 
     def workers(self) -> list[tuple[Callable[[], Awaitable[int]], float]]:
         """The loops of a `work` process and their periods."""

@@ -1,4 +1,4 @@
-"""Hundreds of payments of every kind per seed, with everything going wrong; money is never wrong."""
+"""Hundreds of payments of every kind per seed, and everything goes wrong but the money."""
 
 import os
 from pathlib import Path

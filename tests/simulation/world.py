@@ -18,7 +18,8 @@ from tests.simulation.loop import Process, VirtualLoop, outside_task
 from tests.simulation.merchants import Merchants
 from tests.simulation.network import Service
 from tests.simulation.processor import Door, Effect, Processor, Thing
-from tests.simulation.router_store import RouterStore, RouterTables
+from tests.simulation.router_book import RouterTables
+from tests.simulation.router_store import RouterStore
 from tests.simulation.services import (
     QUESTIONS,
     GatewayNode,
@@ -66,7 +67,7 @@ class World:
             for name, processor in self.processors.items()
         }
         self.terminals = {
-            name: Terminal(account_of(name, bps=100 + place), self.adapters[name])  # type: ignore[arg-type]
+            name: Terminal(account_of(name, bps=100 + place), self.adapters[name])
             for place, name in enumerate(doors)
         }
         self.surprises: list[str] = []
@@ -123,7 +124,7 @@ class World:
 
         async def wait() -> None:
             await asyncio.sleep(1_000)  # what was held on its way has arrived
-            while self.loop.time() < ends_s and not self.is_quiet():
+            while self.loop.time() < ends_s and not self.is_quiet():  # noqa: ASYNC110 - it jumps
                 await asyncio.sleep(600)
 
         self._until(wait())
@@ -255,5 +256,3 @@ class World:
                 return
 
         outside_task(self.loop, deliver())
-
-
