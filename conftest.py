@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.schedule import Schedule, place_of
-from tests.support.seed import SEED_VARIABLE
+from tests.support.seed import SEED_VARIABLE, leave_to_the_long_run
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -26,8 +26,10 @@ def pytest_report_header() -> str:
     return f"seed: {os.environ[SEED_VARIABLE]} ({SEED_VARIABLE}=… repeats its crash points)"
 
 
+@pytest.hookimpl(tryfirst=True)  # before those marked `long` are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long ones first."""
+    """Leave what the seed did not pick to the long run, and put the long ones first."""
+    leave_to_the_long_run(items)
     items.sort(key=place_of)
 
 

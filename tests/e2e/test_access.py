@@ -184,6 +184,7 @@ def test_identity_comes_from_the_certificate_and_never_from_metadata(whole_mesh)
     assert denied("METHOD_DENIED") == refused(lambda: whole_mesh.raw(VERIFY, b"", *claims))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -153,6 +153,7 @@ def test_the_lines_that_it_prints_for_grpcurl_and_buf_work(demo):
     assert "STATE_SUCCEEDED" in answers[2].stdout
 
 
+@pytest.mark.long
 def test_a_charge_that_is_not_ours_makes_the_check_fail(demo):
     """Last: afterwards the books of this folder agree no more."""
     before = demo.check()

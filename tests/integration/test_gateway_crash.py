@@ -76,6 +76,7 @@ async def die_at(
         gateway.kill()
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("kind", "failpoint"),
     [
@@ -108,6 +109,7 @@ async def test_a_killed_gateway_moves_money_once_at_the_sandbox(
     await rig.close()
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("failpoint", ["gateway.after_create", "gateway.after_send"])
 async def test_a_killed_gateway_charges_once_at_stripe(tmp_path, service, stripe, failpoint):
     account = stripe_account(stripe.port)

@@ -30,7 +30,7 @@ class Hands:
         return self.at_s
 
 
-class Secrets(dict):
+class Secrets(dict[str, str]):
     """What credentials stand for; one that is not there is refused as a missing variable is."""
 
     def wire(self, account):

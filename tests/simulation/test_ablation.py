@@ -107,6 +107,7 @@ def test_a_request_that_comes_late_charges_nobody_twice(door):
     assert set() == held(door)
 
 
+@pytest.mark.some(2)
 @pytest.mark.usefixtures("_without_tombstone")
 @pytest.mark.parametrize("door", [Door.REPEAT, Door.INTENT, Door.ORDER])
 def test_without_the_tombstone_a_request_that_comes_late_charges_twice(door):
@@ -118,16 +119,19 @@ def test_a_closed_key_holds_even_without_the_tombstone():
     assert set() == held(Door.KEYED)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("door", Door)
 def test_an_owner_that_wakes_up_late_charges_nobody_twice(door):
     assert set() == stopped(door)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_without_lease")
 def test_without_the_lease_an_owner_that_wakes_up_late_charges_twice():
     assert "CHARGED_TWICE" in stopped(Door.INTENT)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_without_reservation")
 def test_without_reservations_more_is_given_back_than_was_taken():
     assert {"REFUNDED_TOO_MUCH", "CAPTURED_TOO_MUCH"} <= rules("reservation")

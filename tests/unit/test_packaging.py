@@ -47,6 +47,7 @@ def checkout(into: Path, folders: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.some(1)
 @pytest.mark.parametrize("package", ["cashier_sandbox", "cashier_gateway"])
 def test_an_installed_service_finds_itself_and_the_libraries_alone(tmp_path, package):
     libraries = {} if package in ALONE else LIBRARIES
