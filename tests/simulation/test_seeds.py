@@ -13,7 +13,7 @@ from tests.simulation.world import World
 SEED_VARIABLE = "CASHIER_SIMULATION_SEED"
 KEPT = Path(__file__).with_name("seeds.txt")
 PAYMENTS, OVER_S = 250, 15.0
-FRESH, FRESH_LONG = 2, 60
+ORDINARY, FRESH_LONG = 2, 60
 SHOWN_MAX = 12
 
 
@@ -29,6 +29,11 @@ def fresh_seeds(count: int) -> list[str]:
     if asked:
         return [asked]
     return [f"{os.environ['TEST_SEED']}.{number}" for number in range(count)]
+
+
+def ordinary_seeds() -> list[str]:
+    """The same in every ordinary run: what a new seed finds belongs to whoever looks for it."""
+    return [os.environ.get(SEED_VARIABLE, str(number)) for number in range(ORDINARY)]
 
 
 def told(seed: str, findings: list[Finding]) -> str:
@@ -61,9 +66,9 @@ def test_a_seed_that_found_a_bug_once_finds_nothing(seed):
     prove(seed)
 
 
-@pytest.mark.parametrize("number", range(FRESH))
+@pytest.mark.parametrize("number", range(ORDINARY))
 def test_no_seed_loses_or_doubles_money(number):
-    prove(fresh_seeds(FRESH)[number % len(fresh_seeds(FRESH))])
+    prove(ordinary_seeds()[number])
 
 
 def test_the_seed_that_is_asked_for_loses_no_money():

@@ -96,7 +96,8 @@ def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
 
 def _too_late(payment: Payment, later: Later, operation: Operation, at: datetime) -> Heard:
     """It happened although we had said no: given back at once, or a person must look at it."""
-    if any(o.kind is K.REVERSAL and o.target == later.number for o in payment.operations):
+    undone = any(o.kind is K.REVERSAL and o.target == later.number for o in payment.operations)
+    if undone or _was_voided(payment, operation):
         return _kept(payment, later, at, "OUTCOME_REPEATED")
     found = payment.with_operation(
         replace(
@@ -115,6 +116,14 @@ def _too_late(payment: Payment, later: Later, operation: Operation, at: datetime
     opened = replace(found, operations=(*found.operations, reversal))
     step = Step("LATE_SUCCESS", operation.state.name, reversal.number, incident)
     return Heard(judged(opened, None, at), step, incident)
+
+
+def _was_voided(payment: Payment, operation: Operation) -> bool:
+    """Whether its hold was let go before we heard that there was one."""
+    return not payment.captures_at_once and any(
+        o.kind is K.VOID and o.target == operation.number and o.state is S.SUCCEEDED
+        for o in payment.operations
+    )
 
 
 def _taken_back(payment: Payment, later: Later, at: datetime) -> Heard:

@@ -56,7 +56,8 @@ def _capture(
     available = payment.amounts.capturable
     amount = _amount(payment, command.amount, available, "captured")
     operation = promised(payment, K.CAPTURE, carrier, amount, at, reason="")
-    if command.final or amount.minor == available:
+    last = amount.minor == available and payment.amounts.capture_reserved == 0
+    if command.final or last:
         operation = replace(operation, final=True, release_minor=available - amount.minor)
     return opened(payment, operation, "CAPTURE", "", at)
 

@@ -184,7 +184,9 @@ class Payment:
         if operation.state not in CLOSED or not operation.undoes:
             return False
         later = self.operations[operation.number :]
-        return not any((o.kind, o.target) == (operation.kind, operation.target) for o in later)
+        return not any(
+            o.undoes and (o.kind, o.target) == (operation.kind, operation.target) for o in later
+        )
 
     @property
     def submitting(self) -> tuple[Operation, ...]:

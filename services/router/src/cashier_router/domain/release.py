@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from cashier_common.money import Money
-from cashier_router.domain.lifecycle import CLOSED, TAKES, OperationKind, OperationState
+from cashier_router.domain.lifecycle import CLOSED, TAKES, UNRESOLVED, OperationKind, OperationState
 from cashier_router.domain.opening import promised
 from cashier_router.domain.payment import CANCELLATION, Direction, Operation, Payment
 
@@ -30,7 +30,9 @@ def release(payment: Payment, changed: Operation, at: datetime) -> tuple[Operati
     if changed.state is S.SUCCEEDED and took and given > 0:
         back = promised(payment, K.REFUND, changed, Money(given, asset), at, reason=CANCELLATION)
         opened.append(back)
-    if payment.amounts.capturable > 0:
+    # Rails release all that is left at once, so whatever takes money and ends last lets it go.
+    under_way = any(o.kind in TAKES and o.state in UNRESOLVED for o in payment.operations)
+    if payment.amounts.capturable > 0 and not under_way:
         amount = Money(payment.amounts.capturable, asset)
         void = promised(
             payment, K.VOID, carrier, amount, at, reason=CANCELLATION, after=len(opened)

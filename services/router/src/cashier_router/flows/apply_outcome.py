@@ -4,7 +4,13 @@ import structlog
 
 from cashier_router.domain.afterwards import hear, keep
 from cashier_router.domain.payment import Payment
-from cashier_router.flows.ports import Actor, BoundsBrokenError, LateOutcome, World
+from cashier_router.flows.ports import (
+    Actor,
+    BoundsBrokenError,
+    LateOutcome,
+    MerchantReferenceTakenError,
+    World,
+)
 
 # What a late word opened is sent by a worker as soon as this has passed.
 PICK_UP_S = 1
@@ -23,10 +29,10 @@ async def apply_outcome(
     """
     try:
         after, incident = await _applied(late, actor, world, seen=seen, only_kept=False)
-    except BoundsBrokenError as broken:
+    except (BoundsBrokenError, MerchantReferenceTakenError) as broken:
         # One payment must not keep a shard's other words from their payments.
         after, incident = await _applied(late, actor, world, seen=seen, only_kept=True)
-        incident = f"the rail's word breaks {broken}: kept as evidence"
+        incident = f"the rail's word cannot be applied ({type(broken).__name__}): kept as evidence"
     if incident:
         log.error(
             "incident", payment=late.payment, operation=late.later.number, rail=late.rail,

@@ -9,7 +9,13 @@ from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Outcome
 from cashier_router.domain.refusals import EvidenceContradicts
 from cashier_router.flows.join import Done, join
-from cashier_router.flows.ports import Actor, KeyTakenError, World
+from cashier_router.flows.ports import (
+    Actor,
+    KeyTakenError,
+    MerchantReferenceTakenError,
+    World,
+)
+from cashier_router.flows.refusals import MerchantReferenceInUse
 from cashier_router.flows.submit_operation import RAIL_CALL_MAX_S, drive, lease_s
 
 E, S = OperationEvent, OperationState
@@ -51,6 +57,17 @@ async def _decide(
         raise EvidenceContradicts(
             operation=seen.operation_name(operation.number), state=told.event.name
         )
+    try:
+        return await _written(command, actor, world, caller_ends_s=caller_ends_s)
+    except MerchantReferenceTakenError:
+        raise MerchantReferenceInUse(
+            merchant=seen.merchant, merchant_reference=seen.merchant_reference
+        ) from None
+
+
+async def _written(
+    command: Override, actor: Actor, world: World, *, caller_ends_s: float
+) -> tuple[Payment, int | None]:
     left_s = caller_ends_s - world.clock.monotonic()
     async with world.store.begin() as book:
         payment = await book.lock(command.merchant, command.payment)

@@ -16,6 +16,8 @@ OPEN_DOOR_ASKS = 1
 S, E = OperationState, OperationEvent
 # The rail has it and waits for its answer: no evidence, and no reason to give up either.
 _UNDER_WAY = frozenset({E.ACCEPT, E.ASK_CUSTOMER})
+# Its method's last day comes all the same.
+_THE_SAME_AGAIN = frozenset({(S.PENDING, E.ACCEPT), (S.ACTION_REQUIRED, E.ASK_CUSTOMER)})
 
 
 async def resume_operation(taken: Taken, actor: Actor, world: World) -> Payment:
@@ -46,6 +48,8 @@ async def ask_about(taken: Taken, actor: Actor, world: World) -> Payment:
     after_s = world.questions.pause_s(operation.state, method, asked)
     if operation.state is S.IN_DOUBT and outcome is not None and outcome.event in _UNDER_WAY:
         outcome, after_s = None, world.questions.pause_after_pending_s(method, asked)
+    if outcome is not None and (operation.state, outcome.event) in _THE_SAME_AGAIN:
+        outcome = None
     if outcome is None and after_s is None:
         outcome = _given_up(operation)
     if outcome is not None:

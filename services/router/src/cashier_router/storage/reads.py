@@ -9,6 +9,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
     or_,
     select,
     text,
@@ -16,7 +17,7 @@ from sqlalchemy import (
 )
 
 from cashier_common.db.transaction import compiled
-from cashier_router.domain.payment import Payment
+from cashier_router.domain.payment import CANCELLATION, Payment
 from cashier_router.storage.rows import Row, to_payment
 from cashier_router.storage.tables import FOR_PEOPLE, operations, payments
 
@@ -88,6 +89,7 @@ def _for_people() -> Select[tuple[object, ...]]:
             later.c.number > operations.c.number,
             later.c.kind == operations.c.kind,
             later.c.target == operations.c.target,
+            or_(later.c.kind == literal("reversal"), later.c.reason == literal(CANCELLATION)),
         )
         .exists()
     )
