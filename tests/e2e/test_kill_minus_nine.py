@@ -118,6 +118,7 @@ async def _ends_charged_once(
     assert all(answer.replayed for answer in again)
 
 
+@pytest.mark.long
 async def test_routers_that_die_in_a_storm_charge_no_one_twice(
     mesh, checkout, processors, whole_again
 ):

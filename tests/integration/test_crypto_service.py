@@ -54,6 +54,7 @@ async def first_outcome(stub):
     raise AssertionError("the stream ended")
 
 
+@pytest.mark.long
 async def test_a_deposit_goes_all_the_way_over_grpc(service, anvil, tmp_path):
     serving = CryptoProcess(tmp_path / "serve", service, anvil.url).start()
     working = CryptoProcess(tmp_path / "work", service, anvil.url).start("work")
