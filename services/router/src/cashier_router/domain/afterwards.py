@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from cashier_common.errors import TransitionRefused
 from cashier_common.money import Money
+from cashier_router.domain.amounts import withdrawn
 from cashier_router.domain.lifecycle import (
     CLOSED,
     DOUBTFUL,
@@ -82,10 +83,9 @@ def _outcome(payment: Payment, later: Later, at: datetime) -> Heard:
     else:
         return Heard(after, step)
     event = later.outcome.event
-    if operation.state in _told(event) or event is E.LOSE_TRACK:
+    agrees = operation.state in CLOSED and event in _DID_NOTHING
+    if agrees or event is E.LOSE_TRACK or (operation.state, event) in _REPEATS:
         return _kept(payment, later, at, "OUTCOME_REPEATED")
-    if operation.state in CLOSED and event in _DID_NOTHING:
-        return _kept(payment, later, at, "OUTCOME_REPEATED")  # in other words, but the same
     if operation.state in CLOSED and event is E.SUCCEED:
         return _too_late(payment, later, operation, at)
     if operation.state in DOUBTFUL and event in (E.ACCEPT, E.ASK_CUSTOMER):
@@ -163,7 +163,7 @@ def _disputed(payment: Payment, later: Later, told: Dispute, at: datetime) -> He
     action = "DISPUTE_CHANGED" if earlier else "DISPUTE_OPENED"
     detail = f"{told.processor_reference} {told.stage} {told.state} {told.minor} {told.reason_code}"
     step = Step(action, earlier.state.upper() if earlier else "", later.number, detail)
-    whole = after.amounts.disputed >= _standing(after)
+    whole = after.amounts.disputed >= withdrawn(after)
     return Heard(after, step, "" if whole else _EXCEEDS)
 
 
@@ -172,14 +172,6 @@ _EXCEEDS = "more was taken back than was left: the customer has some of it twice
 
 def _fits(payment: Payment, target: Operation, amount: Money) -> bool:
     return target.kind is K.REFUND or amount.minor <= payment.amounts.refundable
-
-
-def _standing(payment: Payment) -> int:
-    return sum(
-        d.minor
-        for d in payment.disputes
-        if d.funds_withdrawn and d.state not in ("won", "canceled")
-    )
 
 
 def _kept(
@@ -191,18 +183,11 @@ def _kept(
     return Heard(kept, Step(action, state.name, later.number, detail), incident)
 
 
-def _told(event: OperationEvent) -> frozenset[OperationState]:
-    """States that this event would only repeat."""
-    return _REPEATS.get(event, frozenset())
-
-
+# Words that agree that nothing happened.
 _DID_NOTHING = frozenset({E.FAIL_UNSENT, E.PROVE_ABSENT, E.EXPIRE, E.DECLINE_HARD, E.DECLINE_SOFT})
+# A state, and the word that only repeats it.
 _REPEATS = {
-    E.SUCCEED: frozenset({S.SUCCEEDED}),
-    E.DECLINE_HARD: frozenset({S.DECLINED_HARD}),
-    E.DECLINE_SOFT: frozenset({S.DECLINED_SOFT}),
-    E.ACCEPT: frozenset({S.PENDING}),
-    E.ASK_CUSTOMER: frozenset({S.ACTION_REQUIRED}),
-    E.PROVE_ABSENT: frozenset({S.NOT_FOUND}),
-    E.EXPIRE: frozenset({S.EXPIRED}),
+    (S.SUCCEEDED, E.SUCCEED),
+    (S.PENDING, E.ACCEPT),
+    (S.ACTION_REQUIRED, E.ASK_CUSTOMER),
 }

@@ -5,16 +5,13 @@ effect frees what it had reserved.
 """
 
 from cashier_router.domain.lifecycle import (
-    DOUBTFUL,
-    UNRESOLVED,
+    HOLDING,
     Amounts,
     OperationKind,
     OperationState,
 )
 from cashier_router.domain.payment import Operation, Payment
 
-# What is under way or in doubt holds its amount: it may have happened.
-HOLDING = UNRESOLVED | DOUBTFUL | {OperationState.ACTION_REQUIRED}
 # A dispute in one of these no longer keeps the money away.
 RETURNED = frozenset({"won", "canceled"})
 
@@ -37,18 +34,20 @@ def amounts_of(payment: Payment) -> Amounts:
     refund_reserved = _sum(held, K.REFUND)
     left = captured - refunded - refund_reserved
     taken_back = min(_reversed(payment, done, of_refunds=False), max(left, 0))
-    disputed = sum(
-        d.minor for d in payment.disputes if d.funds_withdrawn and d.state not in RETURNED
-    )
     return Amounts(
         authorized=authorized,
         captured=captured,
         capture_reserved=_sum(held, K.CAPTURE) + _released(payment, held),
         refunded=refunded + taken_back,
         refund_reserved=refund_reserved,
-        disputed=min(disputed, max(left - taken_back, 0)),
+        disputed=min(withdrawn(payment), max(left - taken_back, 0)),
         voided=_released(payment, done),
     )
+
+
+def withdrawn(payment: Payment) -> int:
+    """What disputes keep away now, however much is there for them."""
+    return sum(d.minor for d in payment.disputes if d.funds_withdrawn and d.state not in RETURNED)
 
 
 def _sum(operations: list[Operation], kind: OperationKind) -> int:

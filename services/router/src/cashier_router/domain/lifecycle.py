@@ -124,6 +124,8 @@ TABLES = (OPERATION,)
 UNRESOLVED = frozenset(
     {S.CREATED, S.SUBMITTING, S.PENDING, S.IN_DOUBT, S.MANUAL_REVIEW, S.CONFLICTED}
 )
+# What holds its amount: it may have happened, or still may.
+HOLDING = UNRESOLVED | {S.ACTION_REQUIRED}
 DOUBTFUL = frozenset({S.IN_DOUBT, S.MANUAL_REVIEW, S.CONFLICTED})
 # The gate: a second rail opens after these and after nothing else.
 OPENS_NEXT_RAIL = frozenset({S.NOT_SENT, S.DECLINED_SOFT, S.NOT_FOUND})

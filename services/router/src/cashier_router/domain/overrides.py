@@ -8,10 +8,10 @@ from cashier_router.domain.commands import Override, ReplayOperation, ResolveInD
 from cashier_router.domain.follow_up import opened
 from cashier_router.domain.lifecycle import (
     DOUBTFUL,
+    HOLDING,
     OPENS_NEXT_RAIL,
     PRIMARY,
     TAKES,
-    UNRESOLVED,
     OperationEvent,
     OperationKind,
     OperationState,
@@ -77,7 +77,7 @@ def _require_replayable(payment: Payment, operation: Operation) -> None:
         return
     if payment.carrier is not None:
         raise _payment_refused(payment, "another try has succeeded")
-    if any(o.state in UNRESOLVED | {S.ACTION_REQUIRED} for o in payment.primary):
+    if any(o.state in HOLDING for o in payment.primary):
         raise _payment_refused(payment, "another try is under way")
 
 

@@ -1,13 +1,13 @@
 """ConfirmPayment: fetch what the customer's action came to; it starts nothing new."""
 
-from cashier_common.errors import RaceLost, Refusal, ResourceNotFound
+from cashier_common.errors import ResourceNotFound
 from cashier_router.domain.commands import ConfirmPayment
 from cashier_router.domain.lifecycle import OperationState, PaymentState
 from cashier_router.domain.opening import Step, judged
 from cashier_router.domain.payment import Payment
 from cashier_router.domain.refusals import PaymentStateRefused
-from cashier_router.flows.join import Done, join
-from cashier_router.flows.ports import Actor, KeyTakenError, Taken, World
+from cashier_router.flows.join import Done, once
+from cashier_router.flows.ports import Actor, Taken, World
 from cashier_router.flows.resolve_operation import ask_about
 
 
@@ -18,14 +18,10 @@ async def confirm_payment(
 
     A payment that no longer waits is answered as it stands. A Refusal where it never waited.
     """
-    try:
-        payment = await _note(command, actor, world)
-    except (KeyTakenError, RaceLost):
-        return await join(command, world, caller_ends_s=caller_ends_s)
-    except Refusal:
-        if await world.store.find_key(command.merchant, command.key) is None:
-            raise
-        return await join(command, world, caller_ends_s=caller_ends_s)
+    noted = _note(command, actor, world)
+    payment = await once(noted, command, world, caller_ends_s=caller_ends_s)
+    if isinstance(payment, Done):
+        return payment
     waiting = [o for o in payment.primary if o.state is OperationState.ACTION_REQUIRED]
     if waiting:
         payment = await ask_about(Taken(payment, waiting[-1].number), actor, world)

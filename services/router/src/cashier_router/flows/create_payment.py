@@ -1,14 +1,13 @@
 """CreatePayment and CreatePayout: screen, route, promise once, send, answer the payment."""
 
-from cashier_common.errors import DeadlineExceeded, IdempotencyInFlight, RaceLost, Refusal
+from cashier_common.errors import DeadlineExceeded
 from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.payment import Direction, Payment
 from cashier_router.domain.progress import RiskDecision, begin
 from cashier_router.domain.refusals import OriginRefused
-from cashier_router.flows.join import Done, join
+from cashier_router.flows.join import Done, once
 from cashier_router.flows.ports import (
     Actor,
-    KeyTakenError,
     MerchantReferenceTakenError,
     PaymentNameTakenError,
     World,
@@ -30,16 +29,11 @@ async def create_payment(
     the first unit of work promised nothing; after it a worker goes on. Raises a Refusal that wrote
     nothing, or one that says what an earlier call made of the key.
     """
-    try:
-        payment = await _promise(command, personal, actor, world, caller_ends_s=caller_ends_s)
-    except KeyTakenError:
-        return await join(command, world, caller_ends_s=caller_ends_s)
-    except Refusal:
-        # A replay must answer even while risk or the rails are away, and risk refuses a key that
-        # was used with another request before we come to claim it.
-        if await world.store.find_key(command.merchant, command.key) is None:
-            raise
-        return await join(command, world, caller_ends_s=caller_ends_s)
+    promise = _promise(command, personal, actor, world, caller_ends_s=caller_ends_s)
+    # Risk, too, refuses a key that was used with another request, before we come to claim it.
+    payment = await once(promise, command, world, caller_ends_s=caller_ends_s)
+    if isinstance(payment, Done):
+        return payment
     await world.failpoint("router.after_promise")
     if payment.operations:
         payment = await drive(payment, 1, actor, world, caller_ends_s=caller_ends_s)
@@ -74,8 +68,6 @@ async def _promise(
         raise MerchantReferenceInUse(
             merchant=command.merchant, merchant_reference=command.merchant_reference
         ) from None
-    except RaceLost:
-        raise IdempotencyInFlight from None
     return payment
 
 

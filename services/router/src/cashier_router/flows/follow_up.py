@@ -1,11 +1,11 @@
 """CapturePayment, CancelPayment and RefundPayment: promise once, send, answer the payment."""
 
-from cashier_common.errors import DeadlineExceeded, RaceLost, Refusal, ResourceNotFound
+from cashier_common.errors import DeadlineExceeded, ResourceNotFound
 from cashier_router.domain.commands import FollowUp
 from cashier_router.domain.follow_up import plan
 from cashier_router.domain.payment import Payment
-from cashier_router.flows.join import Done, join
-from cashier_router.flows.ports import Actor, KeyTakenError, World
+from cashier_router.flows.join import Done, once
+from cashier_router.flows.ports import Actor, World
 from cashier_router.flows.submit_operation import drive, lease_s
 
 
@@ -16,15 +16,11 @@ async def follow_up(command: FollowUp, actor: Actor, world: World, *, caller_end
     reserved. A crash after the unit of work leaves SUBMITTING for a worker. Raises a Refusal that
     wrote nothing, or one that says what an earlier call made of the key.
     """
-    try:
-        payment, number = await _promise(command, actor, world, caller_ends_s=caller_ends_s)
-    except (KeyTakenError, RaceLost):
-        return await join(command, world, caller_ends_s=caller_ends_s)
-    except Refusal:
-        # A replay answers the payment as it stands, whatever its state allows by now.
-        if await world.store.find_key(command.merchant, command.key) is None:
-            raise
-        return await join(command, world, caller_ends_s=caller_ends_s)
+    promise = _promise(command, actor, world, caller_ends_s=caller_ends_s)
+    promised = await once(promise, command, world, caller_ends_s=caller_ends_s)
+    if isinstance(promised, Done):
+        return promised
+    payment, number = promised
     await world.failpoint("router.after_promise")
     if number is not None:
         payment = await drive(payment, number, actor, world, caller_ends_s=caller_ends_s)

@@ -1,12 +1,16 @@
 """What a duplicate gets: the payment as it stands when the first call's operation rests."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import TypeVar
 
-from cashier_common.errors import IdempotencyInFlight, IdempotencyKeyReused
+from cashier_common.errors import IdempotencyInFlight, IdempotencyKeyReused, RaceLost, Refusal
 from cashier_router.domain.lifecycle import OperationState
 from cashier_router.domain.payment import Payment
-from cashier_router.flows.ports import Claimed, Wish, World
+from cashier_router.flows.ports import Claimed, KeyTakenError, Wish, World
+
+T = TypeVar("T")
 
 # A duplicate looks again after this, doubling up to the longest pause.
 JOIN_PAUSE_FIRST_S, JOIN_PAUSE_MAX_S = 0.02, 0.25
@@ -18,6 +22,24 @@ class Done:
 
     payment: Payment
     replayed: bool
+
+
+async def once(
+    promise: Coroutine[None, None, T], wish: Wish, world: World, *, caller_ends_s: float
+) -> T | Done:
+    """What `promise` answers, or what an earlier call with the wish's key made of it.
+
+    A replay answers whatever the payment's state allows by now, and while risk or the rails are
+    away. A Refusal that wrote nothing is raised where the key is nobody's.
+    """
+    try:
+        return await promise
+    except (KeyTakenError, RaceLost):
+        pass
+    except Refusal:
+        if await world.store.find_key(wish.merchant, wish.key) is None:
+            raise
+    return await join(wish, world, caller_ends_s=caller_ends_s)
 
 
 async def join(wish: Wish, world: World, *, caller_ends_s: float) -> Done:

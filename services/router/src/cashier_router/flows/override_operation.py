@@ -1,6 +1,6 @@
 """ReplayOperation and ResolveInDoubt: an operator decides, after the rail was asked."""
 
-from cashier_common.errors import PeerUnavailable, RaceLost, Refusal, ResourceNotFound
+from cashier_common.errors import PeerUnavailable, ResourceNotFound
 from cashier_router.domain.afterwards import Later, News, hear
 from cashier_router.domain.commands import Override, ReplayOperation, ResolveInDoubt
 from cashier_router.domain.lifecycle import OperationEvent, OperationState
@@ -8,10 +8,9 @@ from cashier_router.domain.overrides import RESOLUTIONS, replay, resolve, subjec
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Outcome
 from cashier_router.domain.refusals import EvidenceContradicts
-from cashier_router.flows.join import Done, join
+from cashier_router.flows.join import Done, once
 from cashier_router.flows.ports import (
     Actor,
-    KeyTakenError,
     MerchantReferenceTakenError,
     World,
 )
@@ -29,14 +28,11 @@ async def override(command: Override, actor: Actor, world: World, *, caller_ends
     The rail is asked first and its door is closed. Where it knows better its word is recorded as
     evidence and the override refused. Raises a Refusal that moved no money.
     """
-    try:
-        payment, number = await _decide(command, actor, world, caller_ends_s=caller_ends_s)
-    except (KeyTakenError, RaceLost):
-        return await join(command, world, caller_ends_s=caller_ends_s)
-    except Refusal:
-        if await world.store.find_key(command.merchant, command.key) is None:
-            raise
-        return await join(command, world, caller_ends_s=caller_ends_s)
+    decision = _decide(command, actor, world, caller_ends_s=caller_ends_s)
+    decided = await once(decision, command, world, caller_ends_s=caller_ends_s)
+    if isinstance(decided, Done):
+        return decided
+    payment, number = decided
     if number is not None:
         payment = await drive(payment, number, actor, world, caller_ends_s=caller_ends_s)
     return Done(payment, replayed=False)

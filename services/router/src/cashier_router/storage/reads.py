@@ -4,7 +4,9 @@ from sqlalchemy import (
     ARRAY,
     TIMESTAMP,
     BigInteger,
+    ColumnElement,
     Select,
+    Subquery,
     Text,
     and_,
     bindparam,
@@ -36,6 +38,16 @@ PAYMENT = compiled(
 )
 
 
+def _with_operations(page: Subquery, *order: ColumnElement[object]) -> Select[tuple[object, ...]]:
+    """A page of payments, each with its operations in order of number."""
+    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
+    return (
+        select(page, *_OPERATION_COLUMNS)
+        .outerjoin(operations, its)
+        .order_by(*order, operations.c.number)
+    )
+
+
 def _listed() -> Select[tuple[object, ...]]:
     states = bindparam("states", type_=ARRAY(Text))
     reference = bindparam("merchant_reference", type_=Text)
@@ -59,12 +71,7 @@ def _listed() -> Select[tuple[object, ...]]:
         .limit(bindparam("count", type_=BigInteger))
         .subquery("page")
     )
-    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
-    return (
-        select(page, *_OPERATION_COLUMNS)
-        .outerjoin(operations, its)
-        .order_by(page.c.create_time.desc(), page.c.name.desc(), operations.c.number)
-    )
+    return _with_operations(page, page.c.create_time.desc(), page.c.name.desc())
 
 
 LIST = compiled(_listed())
@@ -110,12 +117,7 @@ def _for_people() -> Select[tuple[object, ...]]:
         .limit(bindparam("count", type_=BigInteger))
         .subquery("page")
     )
-    its = and_(operations.c.merchant == page.c.merchant, operations.c.payment == page.c.name)
-    return (
-        select(page, *_OPERATION_COLUMNS)
-        .outerjoin(operations, its)
-        .order_by(page.c.create_time, page.c.merchant, page.c.name, operations.c.number)
-    )
+    return _with_operations(page, page.c.create_time, page.c.merchant, page.c.name)
 
 
 FOR_PEOPLE_PAGE = compiled(_for_people())
