@@ -138,7 +138,10 @@ async def test_a_finished_action_is_told_by_webhook(hooks, sandbox):
         _, answered, _ = await control.ask("POST", page, {"outcome": "approve"})
     details = {"details": {"redirectResult": answered["redirectResult"]}}
     processor = hooks.rig.terminals[NAME].processor
-    await processor._post("/v71/payments/details", processor._headers, _json(details))
+    await processor._line.ask(
+        "POST", "/v71/payments/details", processor._timeout,
+        headers=processor._headers, body=_json(details),
+    )  # fmt: skip
 
     done = await until(hooks, command, lambda call: call.state is not State.ACTION_REQUIRED)
 

@@ -18,9 +18,17 @@ CONNECTIONS_MAX: Final = 200
 EXCHANGE_FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 
-def connector() -> aiohttp.TCPConnector:
-    """A pool of connections to one processor account."""
-    return aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_S)
+def open_session() -> aiohttp.ClientSession:
+    """A pool of connections to one processor account, for the loop that runs now."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEEPALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def patience(total_s: float) -> aiohttp.ClientTimeout:
+    """So long for a whole exchange, and not all of it for connecting."""
+    return aiohttp.ClientTimeout(total=total_s, sock_connect=min(CONNECT_TIMEOUT_S, total_s))
 
 
 def is_unsent(error: BaseException | None) -> bool:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-import aiohttp
 import orjson
-from opentelemetry import trace
 
 from cashier_common.clock import Clock, SystemClock
 from cashier_common.settings import SettingsRefused
@@ -20,12 +18,8 @@ from cashier_gateway.clients.adyen.wire import (
     path_of,
 )
 from cashier_gateway.clients.declines import Codes, load_codes
-from cashier_gateway.clients.failures import (
-    CONNECT_TIMEOUT_S,
-    EXCHANGE_FAILURES,
-    connector,
-    failure_answer,
-)
+from cashier_gateway.clients.failures import EXCHANGE_FAILURES, failure_answer, patience
+from cashier_gateway.clients.json_line import JsonLine
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.lifecycle import Event, State
@@ -40,8 +34,6 @@ KEY_LIFE: Final = timedelta(days=6)
 # States in which Adyen has the request and tells the end by webhook; a repetition would bring the
 # first answer again, which is older than what we know.
 ACKNOWLEDGED: Final = frozenset({State.PENDING, State.ACTION_REQUIRED})
-
-_tracer = trace.get_tracer("cashier_gateway")
 
 
 class AdyenProcessor:
@@ -62,16 +54,13 @@ class AdyenProcessor:
     ) -> None:
         self._codes: Codes = load_codes("adyen")
         self._account = account
-        self._base = base_url.rstrip("/")
+        self._line = JsonLine("adyen", base_url)
         self._headers = {"X-API-Key": credential, "Content-Type": "application/json"}
         self._webhook_keys = tuple(
             _key(secret, of=account.account_id) for secret in webhook_secrets
         )
         self._clock = clock or SystemClock()
-        self._timeout = aiohttp.ClientTimeout(
-            total=account.timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, account.timeout_s)
-        )
-        self._session: aiohttp.ClientSession | None = None
+        self._timeout = patience(account.timeout_s)
 
     async def send(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
         """Ask once: the same key again gets the first answer again."""
@@ -81,7 +70,9 @@ class AdyenProcessor:
             return not_expressible(call, error, self._codes)
         headers = {**self._headers, "Idempotency-Key": call.downstream_key}
         try:
-            status, answer = await self._post(path_of(call), headers, body)
+            status, answer = await self._line.ask(
+                "POST", path_of(call), self._timeout, headers=headers, body=body
+            )
         except EXCHANGE_FAILURES as error:
             return failure_answer(NAME, error)
         if status in {200, 201}:
@@ -121,26 +112,7 @@ class AdyenProcessor:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, object]:
-        """One exchange: HTTP status and the answer as parsed JSON, None where it is no JSON."""
-        if self._session is None:  # a session belongs to the loop that runs it
-            self._session = aiohttp.ClientSession(
-                connector=connector(), cookie_jar=aiohttp.DummyCookieJar()
-            )
-        with _tracer.start_as_current_span("adyen POST", kind=trace.SpanKind.CLIENT) as span:
-            async with self._session.post(
-                self._base + path, data=body, headers=headers, timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:  # fmt: skip
-                span.set_attribute("http.response.status_code", response.status)
-                raw = await response.read()
-        try:
-            return response.status, orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return response.status, None
+        await self._line.close()
 
 
 def _key(secret: str, *, of: str) -> bytes:

@@ -3,17 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-import aiohttp
 import orjson
-from opentelemetry import trace
 
 from cashier_gateway.clients.declines import Codes, load_codes
-from cashier_gateway.clients.failures import (
-    CONNECT_TIMEOUT_S,
-    EXCHANGE_FAILURES,
-    connector,
-    failure_answer,
-)
+from cashier_gateway.clients.failures import EXCHANGE_FAILURES, failure_answer, patience
+from cashier_gateway.clients.json_line import JsonLine
 from cashier_gateway.clients.sandbox.wire import (
     HTTP_CREATED,
     answer_of,
@@ -31,8 +25,6 @@ from cashier_gateway.flows.ports import Keep
 # A status query is small and repeated by its caller: it need not wait as long as a charge.
 LOOK_UP_TIMEOUT_S: Final = 5.0
 
-_tracer = trace.get_tracer("cashier_gateway")
-
 
 class SandboxProcessor:
     """The charges API of one account: every kind of operation, under its call's key."""
@@ -47,18 +39,13 @@ class SandboxProcessor:
     ) -> None:
         del webhook_secrets  # it sends no webhooks
         self._codes: Codes = load_codes("sandbox")
-        self._base = base_url.rstrip("/")
+        self._line = JsonLine("sandbox", base_url)
         self._headers = {
             "Authorization": f"Bearer {credential}",
             "Content-Type": "application/json",
         }
-        self._timeout = aiohttp.ClientTimeout(
-            total=account.timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, account.timeout_s)
-        )
-        self._look_up_timeout = aiohttp.ClientTimeout(
-            total=LOOK_UP_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S
-        )
-        self._session: aiohttp.ClientSession | None = None
+        self._timeout = patience(account.timeout_s)
+        self._look_up_timeout = patience(LOOK_UP_TIMEOUT_S)
 
     async def send(self, call: Call, keep: Keep) -> Answer:  # noqa: ARG002 - keys are honoured
         """Ask once: the same key again gets the first answer again."""
@@ -66,7 +53,7 @@ class SandboxProcessor:
         path, body = request_of(call)
         kind = call.request.kind if call.request else Kind.AUTHORIZE
         try:
-            status, answer = await self._ask(
+            status, answer = await self._line.ask(
                 "POST", path, self._timeout, headers=headers, body=orjson.dumps(body)
             )
         except EXCHANGE_FAILURES as error:
@@ -90,41 +77,14 @@ class SandboxProcessor:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._line.close()
 
     async def _key(self, call: Call, method: str, path: str) -> Answer:
         try:
-            status, body = await self._ask(
+            status, body = await self._line.ask(
                 method, path, self._look_up_timeout, headers=self._headers, body=None
             )
         except EXCHANGE_FAILURES as error:
             detail = f"the key could not be looked up: {type(error).__name__}"
             return Answer(Event.LOSE_TRACK, detail)
         return key_answer(call, status, body, self._codes)
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        patience: aiohttp.ClientTimeout,
-        *,
-        headers: dict[str, str],
-        body: bytes | None,
-    ) -> tuple[int, object]:
-        """One exchange: HTTP status and the answer as parsed JSON, None where it is no JSON."""
-        if self._session is None:  # a session belongs to the loop that runs it
-            self._session = aiohttp.ClientSession(
-                connector=connector(), cookie_jar=aiohttp.DummyCookieJar()
-            )
-        with _tracer.start_as_current_span(f"sandbox {method}", kind=trace.SpanKind.CLIENT) as span:
-            async with self._session.request(
-                method, self._base + path, data=body, headers=headers, timeout=patience,
-                allow_redirects=False,
-            ) as response:  # fmt: skip
-                span.set_attribute("http.response.status_code", response.status)
-                raw = await response.read()
-        try:
-            return response.status, orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return response.status, None

@@ -8,10 +8,10 @@ import stripe
 from opentelemetry import trace
 
 from cashier_gateway.clients.failures import (
-    CONNECT_TIMEOUT_S,
     EXCHANGE_FAILURES,
-    connector,
     failure_answer,
+    open_session,
+    patience,
 )
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.outcome import Answer
@@ -26,9 +26,7 @@ class StripeLine:
     """Connections and credential of one account."""
 
     def __init__(self, account: ProcessorAccount, *, base_url: str, credential: str) -> None:
-        self._timeout = aiohttp.ClientTimeout(
-            total=account.timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, account.timeout_s)
-        )
+        self._timeout = patience(account.timeout_s)
         self._base_url, self._credential = base_url.rstrip("/"), credential
         self._session: aiohttp.ClientSession | None = None
         self._client: stripe.StripeClient | None = None
@@ -61,9 +59,7 @@ class StripeLine:
 
     def _services(self) -> stripe.V1Services:
         if self._client is None:  # a session belongs to the loop that runs it
-            self._session = aiohttp.ClientSession(
-                connector=connector(), cookie_jar=aiohttp.DummyCookieJar()
-            )
+            self._session = open_session()
             self._client = stripe.StripeClient(
                 self._credential,
                 base_addresses={"api": self._base_url},
