@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,15 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes below one."""
+def descendants(pid: int, but: Collection[int] = ()) -> list[int]:
+    """All processes below one, without those in `but` and all that is below them."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = status.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == pid:
-                child = int(status.parent.name)
-                found += [child, *descendants(child)]
+            child = int(status.parent.name)
+            if int(fields[1]) == pid and child not in but:
+                found += [child, *descendants(child, but)]
     return found
 
 
