@@ -246,28 +246,3 @@ async def test_a_webhook_that_nobody_took_comes_again(adyen, box):
     await box.wait("AUTHORISATION", psp)
 
     assert 2 == box.refused
-
-
-async def test_webhooks_overtake_each_other_and_come_twice_where_asked(adyen, box, sandbox):
-    async with sandbox.control() as control:
-        await control.ask(
-            "PUT",
-            "/control/accounts/adyen/notices",
-            {"scatter_ms": 500, "double_ppm": 1_000_000},
-        )
-    psps = [await paid(adyen, f"scatter-{number}") for number in range(8)]
-    await box.wait("AUTHORISATION", count=16)
-    arrived = [item["pspReference"] for item in box.items("AUTHORISATION")]
-
-    assert dict.fromkeys(psps, 2) == Counter(arrived)
-    assert psps != list(dict.fromkeys(arrived))
-
-
-async def test_a_forged_webhook_does_not_verify(adyen, box, sandbox):
-    async with sandbox.control() as control:
-        await control.ask("PUT", "/control/accounts/adyen/notices", {"forge_ppm": 1_000_000})
-    psp = await paid(adyen, "forged-one")
-    await box.wait("AUTHORISATION", psp, count=2)
-    verdicts = [is_valid_hmac_notification(message, HMAC_KEY) for message in box.messages]
-
-    assert {True, False} == set(verdicts)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from cashier_sandbox.accounts import read_accounts
 from cashier_sandbox.control.api import routes as control_routes
 from cashier_sandbox.control.branch import Branch, Counter
 from cashier_sandbox.domain.account import Account
+from cashier_sandbox.domain.notice import Endpoint
 from cashier_sandbox.flows.deliver_notice import Deliveries
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.ledger import Ledger
@@ -66,10 +68,21 @@ class App:
         self._listeners.append(listener)
         deliveries = None
         if imitation.notices:
-            deliveries = Deliveries(desk, imitation.notices, self._postman)
+            strangers = partial(self._strangers, account)
+            deliveries = Deliveries(desk, imitation.notices, self._postman, strangers)
             ledger.listeners[account.name] = deliveries.tell
         counter = Counter(desk, Outages(desk, listener), listener, deliveries)
         self.branch.counters[account.name] = counter
+
+    def _strangers(self, account: Account) -> list[Endpoint]:
+        """Endpoints of the other accounts that speak the account's API."""
+        others = (counter.desk for counter in self.branch.counters.values())
+        alike = [
+            desk
+            for desk in others
+            if desk.account.imitates == account.imitates and desk.account.name != account.name
+        ]
+        return [endpoint for desk in alike for endpoint in desk.book.endpoints.values()]
 
     async def start(self) -> int:
         """Listen everywhere, the control port last; return the control port."""

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.domain.chance import LATENCY_MAX_MS, MILLION_PPM
-from cashier_sandbox.domain.notice import EVERY_TYPE, Endpoint, Mischief
+from cashier_sandbox.domain.notice import EVERY_TYPE, Endpoint, Mischief, Trick
 from cashier_sandbox.flows.deliver_notice import Deliveries
 from cashier_sandbox.flows.desk import not_found
 from cashier_sandbox.flows.refusals import Code, Refused, invalid
@@ -24,6 +24,8 @@ from cashier_sandbox.flows.register_endpoint import (
 )
 from cashier_sandbox.http.answers import answer
 from cashier_sandbox.http.fields import TOKEN_MAX_CHARS, Fields, checked_text, json_body
+
+SHARES = ("double_ppm", "forge_ppm", "foreign_ppm", "astray_ppm", "alter_ppm")
 
 
 async def post_endpoint(branch: Branch, request: web.Request) -> web.Response:
@@ -54,8 +56,10 @@ async def get_notices(branch: Branch, request: web.Request) -> web.Response:
             "endpoints": [_endpoint(endpoint) for endpoint in desk.book.endpoints.values()],
             "mischief": asdict(desk.conditions.mischief),
             "outstanding": deliveries.outstanding,
-            "delivered": deliveries.delivered,
-            "given_up": deliveries.given_up,
+            "delivered": deliveries.tally.delivered,
+            "given_up": deliveries.tally.given_up,
+            "falsely_taken": deliveries.tally.falsely_taken,
+            "tricks": {trick.value: deliveries.tally.tricks[trick] for trick in Trick},
         }
     )
 
@@ -73,9 +77,8 @@ async def put_mischief(branch: Branch, request: web.Request) -> web.Response:
     mischief = Mischief(
         late_ms=fields.integer("late_ms", least=0, most=LATENCY_MAX_MS, default=0),
         scatter_ms=fields.integer("scatter_ms", least=0, most=LATENCY_MAX_MS, default=0),
-        double_ppm=fields.integer("double_ppm", least=0, most=MILLION_PPM, default=0),
-        forge_ppm=fields.integer("forge_ppm", least=0, most=MILLION_PPM, default=0),
         withhold=fields.flag("withhold", default=False),
+        **{share: fields.integer(share, least=0, most=MILLION_PPM, default=0) for share in SHARES},
     )
     fields.end()
     for counter in branch.chosen(request.match_info["account"]):

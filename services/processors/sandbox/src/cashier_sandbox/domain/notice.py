@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource
 from cashier_sandbox.domain.dispute import Chargeback
 from cashier_sandbox.domain.entry import Entry
 from cashier_sandbox.domain.intent import Intent
+from cashier_sandbox.domain.script import WRONG_AMOUNT_MINOR
 
 if TYPE_CHECKING:
     from cashier_sandbox.domain.book import Book
@@ -40,19 +42,38 @@ class Notice:
     body: bytes
 
 
+class Trick(StrEnum):
+    """What can be done to one notice, whatever API it speaks."""
+
+    DOUBLE = "double"  # sent twice
+    FORGE = "forge"  # beside it, one with a signature of nobody's secret
+    FOREIGN = "foreign"  # beside it, one signed with the secret of another account
+    ASTRAY = "astray"  # beside it, one to another account's endpoint, signed as that expects
+    ALTER = "alter"  # another amount in its place, signed as it should be
+    REORDER = "reorder"  # never asked for: it came after a later one, as lateness has it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mischief:
     """What goes wrong with notices: shares in millionths, times in milliseconds.
 
     `scatter_ms` delays each by a draw up to it, so that they overtake each other; `withhold` keeps
-    them back until it is lifted; a forged one carries a signature made with another secret.
+    them back until it is lifted; the rest are shares of `Trick`s.
     """
 
     late_ms: int = 0
     scatter_ms: int = 0
+    withhold: bool = False
     double_ppm: int = 0
     forge_ppm: int = 0
-    withhold: bool = False
+    foreign_ppm: int = 0
+    astray_ppm: int = 0
+    alter_ppm: int = 0
+
+    def share_ppm(self, trick: Trick) -> int:
+        """How many of a million notices meet the trick."""
+        share: int = getattr(self, f"{trick}_ppm", 0)
+        return share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +115,27 @@ def news_of(book: Book, entry: Entry) -> News:
         dispute=dispute,
         endpoint=book.endpoints.get(entry.id),
     )
+
+
+def altered(news: News) -> News:
+    """Return the same news over another amount, wherever it says one."""
+    entry, charge = news.entry, news.charge
+    detail, more = entry.detail, WRONG_AMOUNT_MINOR
+    if isinstance(detail.get("amount"), int):
+        detail = {**detail, "amount": detail["amount"] + more}
+    if charge:
+        taken = charge.amount_captured and charge.amount_captured + more
+        charge = replace(charge, amount=charge.amount + more, amount_captured=taken)
+    return replace(
+        news,
+        entry=replace(entry, moved=entry.moved + more * _sign(entry.moved), detail=detail),
+        charge=charge,
+        intent=news.intent and replace(news.intent, amount=news.intent.amount + more),
+        refund=news.refund and replace(news.refund, amount=news.refund.amount + more),
+        payout=news.payout and replace(news.payout, amount=news.payout.amount + more),
+        dispute=news.dispute and replace(news.dispute, amount=news.dispute.amount + more),
+    )
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)

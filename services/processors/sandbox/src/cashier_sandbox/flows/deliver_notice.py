@@ -1,7 +1,8 @@
 """Tell the merchant's endpoints what happened, signed, repeated until somebody takes it.
 
 One piece for every imitated API: an API hands in a `Face` (in `processors/imitation.py`), which
-writes the notices of a piece of news in its own format and signs them in its own way. Endpoints
+writes the notices of a piece of news in its own format and signs them in its own way; what goes
+wrong with them (`domain.notice.Mischief`) is done here, to all APIs alike. Endpoints
 stand in the ledger (`Kind.ENDPOINT`, folded into `desk.book.endpoints`), so they survive a restart;
 what was not delivered does not.
 """
@@ -10,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
 from cashier_sandbox.domain.chance import MILLION_PPM, draw_ppm
-from cashier_sandbox.domain.notice import Endpoint, News, Notice
+from cashier_sandbox.domain.notice import Endpoint, News, Notice, Trick, altered
 from cashier_sandbox.flows.desk import Desk
 
 # 0.5 + 1 + 2 + … + 32 s: a receiver may be away for a minute, as after a restart of everything.
@@ -56,16 +58,48 @@ class Face:
     taken: Callable[[int], bool] = lambda status: 200 <= status < 300  # noqa: PLR2004
 
 
-class Deliveries:
-    """The notices of one account that are under way."""
+@dataclass(slots=True)
+class Tally:
+    """What became of one account's notices; `falsely_taken` has to stay at nothing.
 
-    def __init__(self, desk: Desk, face: Face, postman: Postman) -> None:
+    That is how many were taken although no endpoint of the account could have verified them.
+    """
+
+    delivered: int = 0
+    given_up: int = 0
+    falsely_taken: int = 0
+    tricks: Counter[Trick] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    """One notice on its way to one address: signed for `signer`, in the order of `number`."""
+
+    notice: Notice
+    url: str
+    signer: Endpoint
+    number: int
+    tries: int = TRIES_MAX
+    is_false: bool = False
+
+
+class Deliveries:
+    """The notices of one account that are under way.
+
+    `strangers` answers the endpoints of other accounts that speak the same API.
+    """
+
+    def __init__(
+        self, desk: Desk, face: Face, postman: Postman, strangers: Callable[[], Sequence[Endpoint]]
+    ) -> None:
         self._desk, self.face, self._postman = desk, face, postman
+        self._strangers = strangers
         self._tasks: set[asyncio.Task[None]] = set()
         self._at_once = asyncio.Semaphore(POSTS_AT_ONCE)
         self._released = asyncio.Event()
-        self.delivered = 0
-        self.given_up = 0
+        self._sent = 0
+        self._newest: dict[str, int] = {}  # by address: the number of the newest that was taken
+        self.tally = Tally()
 
     @property
     def outstanding(self) -> int:
@@ -76,7 +110,13 @@ class Deliveries:
         """Send what the news is worth to every endpoint that wants it; never waits."""
         if not self._desk.book.endpoints:
             return
-        for notice in self.face.write(self._desk, news):
+        notices = self.face.write(self._desk, news)
+        if self._plays(Trick.ALTER, str(news.entry.seq)):
+            lies = self.face.write(self._desk, altered(news))
+            changed = sum(lie.body != true.body for lie, true in zip(lies, notices, strict=True))
+            self.tally.tricks[Trick.ALTER] += changed
+            notices = lies
+        for notice in notices:
             self.send(notice)
 
     def send(self, notice: Notice) -> None:
@@ -98,50 +138,78 @@ class Deliveries:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, endpoint: Endpoint, notice: Notice) -> None:
-        mischief = self._desk.conditions.mischief
-        if self._draw("forge", notice) < mischief.forge_ppm:
-            self._run(replace(endpoint, secret=_foreign(endpoint)), notice, tries=1)
-        self._run(endpoint, notice, tries=TRIES_MAX)
-        if self._draw("double", notice) < mischief.double_ppm:
-            self._run(endpoint, notice, tries=TRIES_MAX)
+        self._sent += 1
+        true = _Sending(notice=notice, url=endpoint.url, signer=endpoint, number=self._sent)
+        self._run(true)
+        for trick, sending in self._tricks(true):
+            if self._plays(trick, notice.id):
+                self.tally.tricks[trick] += 1
+                self._run(sending)
 
-    def _run(self, endpoint: Endpoint, notice: Notice, *, tries: int) -> None:
+    def _tricks(self, true: _Sending) -> Iterator[tuple[Trick, _Sending]]:
+        strangers, own = self._strangers(), true.signer
+        false = replace(true, tries=1, is_false=True)
+        yield Trick.DOUBLE, true
+        yield Trick.FORGE, replace(false, signer=replace(own, secret=own.secret[::-1]))
+        # An account that is alone with its API gets a secret that another one would have.
+        secret = strangers[0].secret if strangers else self.face.secret(f"not {own.id}")
+        yield Trick.FOREIGN, replace(false, signer=replace(own, secret=secret))
+        if strangers:
+            yield Trick.ASTRAY, replace(true, url=strangers[0].url, signer=strangers[0], tries=1)
+
+    def _run(self, sending: _Sending) -> None:
         if len(self._tasks) >= OUTSTANDING_MAX:
-            self.given_up += 1
-            _log.warning("notice.dropped", account=self._desk.account.name, notice=notice.id)
+            self.tally.given_up += 1
+            _log.warning(
+                "notice.dropped", account=self._desk.account.name, notice=sending.notice.id
+            )
             return
-        task = asyncio.create_task(self._deliver(endpoint, notice, tries))
+        task = asyncio.create_task(self._deliver(sending))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, endpoint: Endpoint, notice: Notice, tries: int) -> None:
+    async def _deliver(self, sending: _Sending) -> None:
+        notice, signer = sending.notice, sending.signer
         await self._dawdle(notice)
-        body = self.face.seal(endpoint, notice.body)
-        for number in range(tries):
+        body = self.face.seal(signer, notice.body)
+        for number in range(sending.tries):
             if number:
                 await asyncio.sleep(BACK_OFF_FIRST_S * 2 ** (number - 1))
-            headers = self.face.sign(endpoint, body, int(time.time()))
+            headers = self.face.sign(signer, body, int(time.time()))
             async with self._at_once:
-                status = await self._postman.post(endpoint.url, headers, body)
+                status = await self._postman.post(sending.url, headers, body)
             if status is not None and self.face.taken(status):
-                self.delivered += 1
+                self._count(sending)
                 return
-        self.given_up += 1
-        _log.warning("notice.given_up", account=self._desk.account.name, notice=notice.id)
+        if not sending.is_false:
+            self.tally.given_up += 1
+            _log.warning("notice.given_up", account=self._desk.account.name, notice=notice.id)
+
+    def _count(self, sending: _Sending) -> None:
+        if sending.is_false:
+            self.tally.falsely_taken += 1
+            _log.error(
+                "notice.falsely_taken",
+                account=self._desk.account.name,
+                notice=sending.notice.id,
+            )
+            return
+        self.tally.delivered += 1
+        newest = self._newest.get(sending.url, 0)
+        self.tally.tricks[Trick.REORDER] += sending.number < newest
+        self._newest[sending.url] = max(sending.number, newest)
 
     async def _dawdle(self, notice: Notice) -> None:
         while self._desk.conditions.mischief.withhold:
             await self._released.wait()
         mischief = self._desk.conditions.mischief
-        scatter_ms = mischief.scatter_ms * self._draw("scatter", notice) // MILLION_PPM
+        scatter_ms = mischief.scatter_ms * self._draw("scatter", notice.id) // MILLION_PPM
         delay_s = (mischief.late_ms + scatter_ms) / 1000
         if delay_s:
             await asyncio.sleep(delay_s)
 
-    def _draw(self, what: str, notice: Notice) -> int:
-        return draw_ppm(self._desk.seed, self._desk.account.name, what, notice.id)
+    def _plays(self, trick: Trick, name: str) -> bool:
+        return self._draw(trick, name) < self._desk.conditions.mischief.share_ppm(trick)
 
-
-def _foreign(endpoint: Endpoint) -> str:
-    """A secret of the same form that is not the endpoint's."""
-    return endpoint.secret[::-1]
+    def _draw(self, what: str, name: str) -> int:
+        return draw_ppm(self._desk.seed, self._desk.account.name, what, name)
