@@ -186,7 +186,7 @@ class DisputeNotice(_message.Message):
     class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DisputeNotice._Stage.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STAGE_UNSPECIFIED: DisputeNotice._Stage.ValueType  # 0
-        """Never sent."""
+        """The processor did not say: as it was."""
         STAGE_INQUIRY: DisputeNotice._Stage.ValueType  # 1
         """A question; no money has moved."""
         STAGE_CHARGEBACK: DisputeNotice._Stage.ValueType  # 2
@@ -200,7 +200,7 @@ class DisputeNotice(_message.Message):
         """How far it has gone."""
 
     STAGE_UNSPECIFIED: DisputeNotice.Stage.ValueType  # 0
-    """Never sent."""
+    """The processor did not say: as it was."""
     STAGE_INQUIRY: DisputeNotice.Stage.ValueType  # 1
     """A question; no money has moved."""
     STAGE_CHARGEBACK: DisputeNotice.Stage.ValueType  # 2
@@ -258,6 +258,10 @@ class DisputeNotice(_message.Message):
     ARN_FIELD_NUMBER: _builtins.int
     EVIDENCE_DUE_TIME_FIELD_NUMBER: _builtins.int
     LIABILITY_SHIFTED_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    MOVEMENT_COUNT_FIELD_NUMBER: _builtins.int
+    STATE_ONLY_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
     processor_reference: _builtins.str
     """The processor's own reference of the dispute."""
     stage: Global___DisputeNotice.Stage.ValueType
@@ -272,6 +276,10 @@ class DisputeNotice(_message.Message):
     """Acquirer reference number."""
     liability_shifted: _builtins.bool
     """Whether liability for fraud was shifted to the issuer."""
+    movement_count: _builtins.int
+    """How often money has moved for it until then, where the processor counts; orders one moment's news."""
+    state_only: _builtins.bool
+    """Only `state` is told: stage, amount and money are as they were (evidence was handed in)."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount in dispute."""
@@ -279,6 +287,14 @@ class DisputeNotice(_message.Message):
     @_builtins.property
     def evidence_due_time(self) -> _timestamp_pb2.Timestamp:
         """Last moment for evidence."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, as the processor tells it: news are put in this order, whenever they come."""
+
+    @_builtins.property
+    def fee(self) -> _money_pb2.Money:
+        """What the processor charges for it, where it says so."""
 
     def __init__(
         self,
@@ -292,10 +308,14 @@ class DisputeNotice(_message.Message):
         arn: _builtins.str = ...,
         evidence_due_time: _timestamp_pb2.Timestamp | None = ...,
         liability_shifted: _builtins.bool = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        movement_count: _builtins.int = ...,
+        state_only: _builtins.bool = ...,
+        fee: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "evidence_due_time", b"evidence_due_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "evidence_due_time", b"evidence_due_time", "fee", b"fee"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "arn", b"arn", "evidence_due_time", b"evidence_due_time", "funds_withdrawn", b"funds_withdrawn", "liability_shifted", b"liability_shifted", "processor_reference", b"processor_reference", "reason_code", b"reason_code", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "arn", b"arn", "event_time", b"event_time", "evidence_due_time", b"evidence_due_time", "fee", b"fee", "funds_withdrawn", b"funds_withdrawn", "liability_shifted", b"liability_shifted", "movement_count", b"movement_count", "processor_reference", b"processor_reference", "reason_code", b"reason_code", "stage", b"stage", "state", b"state", "state_only", b"state_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

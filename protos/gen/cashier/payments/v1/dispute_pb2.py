@@ -27,13 +27,29 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cashier/payments/v1/dispute.proto\x12\x13\x63\x61shier.payments.v1\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x06\n\x07\x44ispute\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x37\n\x05stage\x18\x02 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StageB\x04\xe2\x41\x01\x03\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StateB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x19\n\x0breason_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11processor_account\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13processor_reference\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61rn\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11\x65vidence_due_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11liability_shifted\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\"{\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x11\n\rSTAGE_INQUIRY\x10\x01\x12\x14\n\x10STAGE_CHARGEBACK\x10\x02\x12\x1b\n\x17STAGE_SECOND_CHARGEBACK\x10\x03\x12\x15\n\x11STAGE_ARBITRATION\x10\x04\"\x8b\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_OPEN\x10\x01\x12\x14\n\x10STATE_CHALLENGED\x10\x02\x12\x12\n\x0eSTATE_ACCEPTED\x10\x03\x12\r\n\tSTATE_WON\x10\x04\x12\x0e\n\nSTATE_LOST\x10\x05\x12\x12\n\x0eSTATE_CANCELED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!cashier/payments/v1/dispute.proto\x12\x13\x63\x61shier.payments.v1\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x0c\n\x07\x44ispute\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x37\n\x05stage\x18\x02 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StageB\x04\xe2\x41\x01\x03\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StateB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x19\n\x0breason_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11processor_account\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12!\n\x13processor_reference\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03\x61rn\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11\x65vidence_due_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1f\n\x11liability_shifted\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08merchant\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\toperation\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x10withdrawn_amount\x18\x0f \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x65vidence_overdue\x18\x10 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12;\n\x07problem\x18\x11 \x01(\x0e\x32$.cashier.payments.v1.Dispute.ProblemB\x04\xe2\x41\x01\x03\x12\x35\n\x04news\x18\x12 \x03(\x0b\x32!.cashier.payments.v1.Dispute.NewsB\x04\xe2\x41\x01\x03\x12+\n\x03\x66\x65\x65\x18\x13 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x1a\xe2\x02\n\x04News\x12\x34\n\nevent_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\x05stage\x18\x02 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StageB\x04\xe2\x41\x01\x03\x12\x37\n\x05state\x18\x03 \x01(\x0e\x32\".cashier.payments.v1.Dispute.StateB\x04\xe2\x41\x01\x03\x12.\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66unds_withdrawn\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61pplied\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0cobserve_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x64\x65tail\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"{\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x11\n\rSTAGE_INQUIRY\x10\x01\x12\x14\n\x10STAGE_CHARGEBACK\x10\x02\x12\x1b\n\x17STAGE_SECOND_CHARGEBACK\x10\x03\x12\x15\n\x11STAGE_ARBITRATION\x10\x04\"\x8b\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_OPEN\x10\x01\x12\x14\n\x10STATE_CHALLENGED\x10\x02\x12\x12\n\x0eSTATE_ACCEPTED\x10\x03\x12\r\n\tSTATE_WON\x10\x04\x12\x0e\n\nSTATE_LOST\x10\x05\x12\x12\n\x0eSTATE_CANCELED\x10\x06\"\x8d\x01\n\x07Problem\x12\x17\n\x13PROBLEM_UNSPECIFIED\x10\x00\x12\x18\n\x14PROBLEM_NOT_CAPTURED\x10\x01\x12\x17\n\x13PROBLEM_OTHER_ASSET\x10\x02\x12\x19\n\x15PROBLEM_OTHER_ACCOUNT\x10\x03\x12\x1b\n\x17PROBLEM_EXCEEDS_PAYMENT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cashier.payments.v1.dispute_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['event_time']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['event_time']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['stage']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['stage']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['state']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['state']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['amount']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['amount']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['funds_withdrawn']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['funds_withdrawn']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['applied']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['applied']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['observe_time']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['observe_time']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE_NEWS'].fields_by_name['detail']._loaded_options = None
+  _globals['_DISPUTE_NEWS'].fields_by_name['detail']._serialized_options = b'\342A\001\003'
   _globals['_DISPUTE'].fields_by_name['name']._loaded_options = None
   _globals['_DISPUTE'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_DISPUTE'].fields_by_name['stage']._loaded_options = None
@@ -58,10 +74,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPUTE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_DISPUTE'].fields_by_name['liability_shifted']._loaded_options = None
   _globals['_DISPUTE'].fields_by_name['liability_shifted']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['merchant']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['merchant']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['operation']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['operation']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['withdrawn_amount']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['withdrawn_amount']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['evidence_overdue']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['evidence_overdue']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['problem']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['problem']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['news']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['news']._serialized_options = b'\342A\001\003'
+  _globals['_DISPUTE'].fields_by_name['fee']._loaded_options = None
+  _globals['_DISPUTE'].fields_by_name['fee']._serialized_options = b'\342A\001\003'
   _globals['_DISPUTE']._serialized_start=156
-  _globals['_DISPUTE']._serialized_end=932
-  _globals['_DISPUTE_STAGE']._serialized_start=667
-  _globals['_DISPUTE_STAGE']._serialized_end=790
-  _globals['_DISPUTE_STATE']._serialized_start=793
-  _globals['_DISPUTE_STATE']._serialized_end=932
+  _globals['_DISPUTE']._serialized_end=1733
+  _globals['_DISPUTE_NEWS']._serialized_start=968
+  _globals['_DISPUTE_NEWS']._serialized_end=1322
+  _globals['_DISPUTE_STAGE']._serialized_start=1324
+  _globals['_DISPUTE_STAGE']._serialized_end=1447
+  _globals['_DISPUTE_STATE']._serialized_start=1450
+  _globals['_DISPUTE_STATE']._serialized_end=1589
+  _globals['_DISPUTE_PROBLEM']._serialized_start=1592
+  _globals['_DISPUTE_PROBLEM']._serialized_end=1733
 # @@protoc_insertion_point(module_scope)

@@ -4,9 +4,11 @@ isort:skip_file
 """
 
 from cashier.common.v1 import money_pb2 as _money_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -95,6 +97,93 @@ class Dispute(_message.Message):
     STATE_CANCELED: Dispute.State.ValueType  # 6
     """Withdrawn by the customer's bank."""
 
+    class _Problem:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Dispute._Problem.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PROBLEM_UNSPECIFIED: Dispute._Problem.ValueType  # 0
+        """Nothing is wrong with it."""
+        PROBLEM_NOT_CAPTURED: Dispute._Problem.ValueType  # 1
+        """We do not hold what it is about as captured."""
+        PROBLEM_OTHER_ASSET: Dispute._Problem.ValueType  # 2
+        """It is in another asset than the payment."""
+        PROBLEM_OTHER_ACCOUNT: Dispute._Problem.ValueType  # 3
+        """It comes from another processor account than the one that took the money."""
+        PROBLEM_EXCEEDS_PAYMENT: Dispute._Problem.ValueType  # 4
+        """It takes more than refunds and other disputes have left."""
+
+    class Problem(_Problem, metaclass=_ProblemEnumTypeWrapper):
+        """Why a person must look at it."""
+
+    PROBLEM_UNSPECIFIED: Dispute.Problem.ValueType  # 0
+    """Nothing is wrong with it."""
+    PROBLEM_NOT_CAPTURED: Dispute.Problem.ValueType  # 1
+    """We do not hold what it is about as captured."""
+    PROBLEM_OTHER_ASSET: Dispute.Problem.ValueType  # 2
+    """It is in another asset than the payment."""
+    PROBLEM_OTHER_ACCOUNT: Dispute.Problem.ValueType  # 3
+    """It comes from another processor account than the one that took the money."""
+    PROBLEM_EXCEEDS_PAYMENT: Dispute.Problem.ValueType  # 4
+    """It takes more than refunds and other disputes have left."""
+
+    @_typing.final
+    class News(_message.Message):
+        """One thing that the processor told."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        EVENT_TIME_FIELD_NUMBER: _builtins.int
+        STAGE_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        AMOUNT_FIELD_NUMBER: _builtins.int
+        FUNDS_WITHDRAWN_FIELD_NUMBER: _builtins.int
+        APPLIED_FIELD_NUMBER: _builtins.int
+        OBSERVE_TIME_FIELD_NUMBER: _builtins.int
+        DETAIL_FIELD_NUMBER: _builtins.int
+        stage: Global___Dispute.Stage.ValueType
+        """How far it had gone; unspecified where the processor did not say."""
+        state: Global___Dispute.State.ValueType
+        """Where it stood."""
+        funds_withdrawn: _builtins.bool
+        """Whether the amount was gone from the account then."""
+        applied: _builtins.bool
+        """Whether it moved the dispute; false for what only repeats, comes from a stage that had passed,
+        or is not possible after what was known: it is kept as evidence.
+        """
+        detail: _builtins.str
+        """A sentence for a person."""
+        @_builtins.property
+        def event_time(self) -> _timestamp_pb2.Timestamp:
+            """When it happened, as the processor says; news are in this order."""
+
+        @_builtins.property
+        def amount(self) -> _money_pb2.Money:
+            """Amount; zero where the processor did not say."""
+
+        @_builtins.property
+        def observe_time(self) -> _timestamp_pb2.Timestamp:
+            """When we heard it."""
+
+        def __init__(
+            self,
+            *,
+            event_time: _timestamp_pb2.Timestamp | None = ...,
+            stage: Global___Dispute.Stage.ValueType = ...,
+            state: Global___Dispute.State.ValueType = ...,
+            amount: _money_pb2.Money | None = ...,
+            funds_withdrawn: _builtins.bool = ...,
+            applied: _builtins.bool = ...,
+            observe_time: _timestamp_pb2.Timestamp | None = ...,
+            detail: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_time", b"event_time", "observe_time", b"observe_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "applied", b"applied", "detail", b"detail", "event_time", b"event_time", "funds_withdrawn", b"funds_withdrawn", "observe_time", b"observe_time", "stage", b"stage", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -107,6 +196,13 @@ class Dispute(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LIABILITY_SHIFTED_FIELD_NUMBER: _builtins.int
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_AMOUNT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_OVERDUE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    NEWS_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`payments/…/disputes/{dispute}`."""
     stage: Global___Dispute.Stage.ValueType
@@ -123,6 +219,14 @@ class Dispute(_message.Message):
     """Acquirer reference number."""
     liability_shifted: _builtins.bool
     """Whether liability for fraud was shifted to the issuer."""
+    merchant: _builtins.str
+    """Merchant."""
+    operation: _builtins.str
+    """Operation that took the money, `payments/…/operations/{n}`."""
+    evidence_overdue: _builtins.bool
+    """Whether it is open, wants evidence and its last moment has passed; computed when asked."""
+    problem: Global___Dispute.Problem.ValueType
+    """Why a person must look at it, if so."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount in dispute."""
@@ -139,6 +243,18 @@ class Dispute(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
+    @_builtins.property
+    def withdrawn_amount(self) -> _money_pb2.Money:
+        """What the processor keeps away because of it now."""
+
+    @_builtins.property
+    def news(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dispute.News]:
+        """Everything that the processor told, in the processor's order; only GetDispute fills it."""
+
+    @_builtins.property
+    def fee(self) -> _money_pb2.Money:
+        """What the processor charges for it, where it said so."""
+
     def __init__(
         self,
         *,
@@ -154,10 +270,17 @@ class Dispute(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         liability_shifted: _builtins.bool = ...,
+        merchant: _builtins.str = ...,
+        operation: _builtins.str = ...,
+        withdrawn_amount: _money_pb2.Money | None = ...,
+        evidence_overdue: _builtins.bool = ...,
+        problem: Global___Dispute.Problem.ValueType = ...,
+        news: _abc.Iterable[Global___Dispute.News] | None = ...,
+        fee: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "evidence_due_time", b"evidence_due_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "evidence_due_time", b"evidence_due_time", "fee", b"fee", "update_time", b"update_time", "withdrawn_amount", b"withdrawn_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "arn", b"arn", "create_time", b"create_time", "evidence_due_time", b"evidence_due_time", "liability_shifted", b"liability_shifted", "name", b"name", "processor_account", b"processor_account", "processor_reference", b"processor_reference", "reason_code", b"reason_code", "stage", b"stage", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "arn", b"arn", "create_time", b"create_time", "evidence_due_time", b"evidence_due_time", "evidence_overdue", b"evidence_overdue", "fee", b"fee", "liability_shifted", b"liability_shifted", "merchant", b"merchant", "name", b"name", "news", b"news", "operation", b"operation", "problem", b"problem", "processor_account", b"processor_account", "processor_reference", b"processor_reference", "reason_code", b"reason_code", "stage", b"stage", "state", b"state", "update_time", b"update_time", "withdrawn_amount", b"withdrawn_amount"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

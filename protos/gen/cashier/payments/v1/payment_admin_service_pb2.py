@@ -23,14 +23,16 @@ _sym_db = _symbol_database.Default()
 
 
 from cashier.common.v1 import audit_pb2 as cashier_dot_common_dot_v1_dot_audit__pb2
+from cashier.common.v1 import money_pb2 as cashier_dot_common_dot_v1_dot_money__pb2
 from cashier.common.v1 import options_pb2 as cashier_dot_common_dot_v1_dot_options__pb2
+from cashier.payments.v1 import dispute_pb2 as cashier_dot_payments_dot_v1_dot_dispute__pb2
 from cashier.payments.v1 import payment_pb2 as cashier_dot_payments_dot_v1_dot_payment__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/cashier/payments/v1/payment_admin_service.proto\x12\x13\x63\x61shier.payments.v1\x1a\x1d\x63\x61shier/common/v1/audit.proto\x1a\x1f\x63\x61shier/common/v1/options.proto\x1a!cashier/payments/v1/payment.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\x15\x45xplainPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xea\x02\n\x16\x45xplainPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x42\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x31.cashier.payments.v1.ExplainPaymentResponse.Entry\x12\x1c\n\x14unreachable_services\x18\x03 \x03(\t\x1a\xbe\x01\n\x05\x45ntry\x12.\n\nevent_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x33\n\x10\x65lapsed_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08trace_id\x18\x07 \x01(\t\"\x8b\x01\n\x16ReplayOperationRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\toperation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08operator\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\xdf\x01\n\x15ResolveInDoubtRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\toperation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12>\n\nresolution\x18\x03 \x01(\x0e\x32$.cashier.payments.v1.Operation.StateB\x04\xe2\x41\x01\x02\x12\x16\n\x08operator\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05proof\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\"_\n\x12ListInDoubtRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"^\n\x13ListInDoubtResponse\x12.\n\x08payments\x18\x01 \x03(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x15VerifyAuditLogRequest\x12\x18\n\x05shard\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1a\n\x0cmin_position\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x08\n\x06_shard\"f\n\x16VerifyAuditLogResponse\x12\x19\n\x11\x63hecked_row_count\x18\x01 \x01(\x03\x12\x31\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1f.cashier.common.v1.AuditFinding\"O\n\x1aStreamPaymentEventsRequest\x12\x13\n\x05shard\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"\xdd\x01\n\x0cPaymentEvent\x12+\n\x04step\x18\x01 \x01(\x0b\x32\x1d.cashier.common.v1.SealedStep\x12-\n\x07payment\x18\x02 \x01(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x31\n\toperation\x18\x03 \x01(\x0b\x32\x1e.cashier.payments.v1.Operation\x12>\n\x10settlement_terms\x18\x04 \x01(\x0b\x32$.cashier.payments.v1.SettlementTerms\"y\n\x0fSettlementTerms\x12\x1c\n\x14\x66\x65\x65_schedule_version\x18\x01 \x01(\t\x12\x1a\n\x12\x65xpected_fee_minor\x18\x02 \x01(\x03\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x80\x05\n\x13PaymentAdminService\x12i\n\x0e\x45xplainPayment\x12*.cashier.payments.v1.ExplainPaymentRequest\x1a+.cashier.payments.v1.ExplainPaymentResponse\x12\x62\n\x0fReplayOperation\x12+.cashier.payments.v1.ReplayOperationRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0eResolveInDoubt\x12*.cashier.payments.v1.ResolveInDoubtRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0bListInDoubt\x12\'.cashier.payments.v1.ListInDoubtRequest\x1a(.cashier.payments.v1.ListInDoubtResponse\x12i\n\x0eVerifyAuditLog\x12*.cashier.payments.v1.VerifyAuditLogRequest\x1a+.cashier.payments.v1.VerifyAuditLogResponse\x12k\n\x13StreamPaymentEvents\x12/.cashier.payments.v1.StreamPaymentEventsRequest\x1a!.cashier.payments.v1.PaymentEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/cashier/payments/v1/payment_admin_service.proto\x12\x13\x63\x61shier.payments.v1\x1a\x1d\x63\x61shier/common/v1/audit.proto\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1f\x63\x61shier/common/v1/options.proto\x1a!cashier/payments/v1/dispute.proto\x1a!cashier/payments/v1/payment.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\x15\x45xplainPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xea\x02\n\x16\x45xplainPaymentResponse\x12-\n\x07payment\x18\x01 \x01(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x42\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x31.cashier.payments.v1.ExplainPaymentResponse.Entry\x12\x1c\n\x14unreachable_services\x18\x03 \x03(\t\x1a\xbe\x01\n\x05\x45ntry\x12.\n\nevent_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x33\n\x10\x65lapsed_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08trace_id\x18\x07 \x01(\t\"\x8b\x01\n\x16ReplayOperationRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\toperation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08operator\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\"\xdf\x01\n\x15ResolveInDoubtRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\toperation\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12>\n\nresolution\x18\x03 \x01(\x0e\x32$.cashier.payments.v1.Operation.StateB\x04\xe2\x41\x01\x02\x12\x16\n\x08operator\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x05 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05proof\x18\x06 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x02\"_\n\x12ListInDoubtRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"^\n\x13ListInDoubtResponse\x12.\n\x08payments\x18\x01 \x03(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x15VerifyAuditLogRequest\x12\x18\n\x05shard\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x1a\n\x0cmin_position\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x42\x08\n\x06_shard\"f\n\x16VerifyAuditLogResponse\x12\x19\n\x11\x63hecked_row_count\x18\x01 \x01(\x03\x12\x31\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1f.cashier.common.v1.AuditFinding\"O\n\x1aStreamPaymentEventsRequest\x12\x13\n\x05shard\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x61\x66ter_position\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"\x99\x02\n\x0cPaymentEvent\x12+\n\x04step\x18\x01 \x01(\x0b\x32\x1d.cashier.common.v1.SealedStep\x12-\n\x07payment\x18\x02 \x01(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x31\n\toperation\x18\x03 \x01(\x0b\x32\x1e.cashier.payments.v1.Operation\x12>\n\x10settlement_terms\x18\x04 \x01(\x0b\x32$.cashier.payments.v1.SettlementTerms\x12:\n\x0e\x64ispute_change\x18\x05 \x01(\x0b\x32\".cashier.payments.v1.DisputeChange\"\x84\x02\n\rDisputeChange\x12-\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x1c.cashier.payments.v1.Dispute\x12\x32\n\x10withdrawn_change\x18\x02 \x01(\x0b\x32\x18.cashier.common.v1.Money\x12\x31\n\x0freturned_change\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.Money\x12-\n\x0blost_change\x18\x04 \x01(\x0b\x32\x18.cashier.common.v1.Money\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x0fSettlementTerms\x12\x1c\n\x14\x66\x65\x65_schedule_version\x18\x01 \x01(\t\x12\x1a\n\x12\x65xpected_fee_minor\x18\x02 \x01(\x03\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x80\x05\n\x13PaymentAdminService\x12i\n\x0e\x45xplainPayment\x12*.cashier.payments.v1.ExplainPaymentRequest\x1a+.cashier.payments.v1.ExplainPaymentResponse\x12\x62\n\x0fReplayOperation\x12+.cashier.payments.v1.ReplayOperationRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0eResolveInDoubt\x12*.cashier.payments.v1.ResolveInDoubtRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0bListInDoubt\x12\'.cashier.payments.v1.ListInDoubtRequest\x1a(.cashier.payments.v1.ListInDoubtResponse\x12i\n\x0eVerifyAuditLog\x12*.cashier.payments.v1.VerifyAuditLogRequest\x1a+.cashier.payments.v1.VerifyAuditLogResponse\x12k\n\x13StreamPaymentEvents\x12/.cashier.payments.v1.StreamPaymentEventsRequest\x1a!.cashier.payments.v1.PaymentEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -83,30 +85,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTADMINSERVICE'].methods_by_name['ReplayOperation']._serialized_options = b'\210\262\031\001'
   _globals['_PAYMENTADMINSERVICE'].methods_by_name['ResolveInDoubt']._loaded_options = None
   _globals['_PAYMENTADMINSERVICE'].methods_by_name['ResolveInDoubt']._serialized_options = b'\210\262\031\001'
-  _globals['_EXPLAINPAYMENTREQUEST']._serialized_start=269
-  _globals['_EXPLAINPAYMENTREQUEST']._serialized_end=336
-  _globals['_EXPLAINPAYMENTRESPONSE']._serialized_start=339
-  _globals['_EXPLAINPAYMENTRESPONSE']._serialized_end=701
-  _globals['_EXPLAINPAYMENTRESPONSE_ENTRY']._serialized_start=511
-  _globals['_EXPLAINPAYMENTRESPONSE_ENTRY']._serialized_end=701
-  _globals['_REPLAYOPERATIONREQUEST']._serialized_start=704
-  _globals['_REPLAYOPERATIONREQUEST']._serialized_end=843
-  _globals['_RESOLVEINDOUBTREQUEST']._serialized_start=846
-  _globals['_RESOLVEINDOUBTREQUEST']._serialized_end=1069
-  _globals['_LISTINDOUBTREQUEST']._serialized_start=1071
-  _globals['_LISTINDOUBTREQUEST']._serialized_end=1166
-  _globals['_LISTINDOUBTRESPONSE']._serialized_start=1168
-  _globals['_LISTINDOUBTRESPONSE']._serialized_end=1262
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=1264
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=1351
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=1353
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=1455
-  _globals['_STREAMPAYMENTEVENTSREQUEST']._serialized_start=1457
-  _globals['_STREAMPAYMENTEVENTSREQUEST']._serialized_end=1536
-  _globals['_PAYMENTEVENT']._serialized_start=1539
-  _globals['_PAYMENTEVENT']._serialized_end=1760
-  _globals['_SETTLEMENTTERMS']._serialized_start=1762
-  _globals['_SETTLEMENTTERMS']._serialized_end=1883
-  _globals['_PAYMENTADMINSERVICE']._serialized_start=1886
-  _globals['_PAYMENTADMINSERVICE']._serialized_end=2526
+  _globals['_EXPLAINPAYMENTREQUEST']._serialized_start=335
+  _globals['_EXPLAINPAYMENTREQUEST']._serialized_end=402
+  _globals['_EXPLAINPAYMENTRESPONSE']._serialized_start=405
+  _globals['_EXPLAINPAYMENTRESPONSE']._serialized_end=767
+  _globals['_EXPLAINPAYMENTRESPONSE_ENTRY']._serialized_start=577
+  _globals['_EXPLAINPAYMENTRESPONSE_ENTRY']._serialized_end=767
+  _globals['_REPLAYOPERATIONREQUEST']._serialized_start=770
+  _globals['_REPLAYOPERATIONREQUEST']._serialized_end=909
+  _globals['_RESOLVEINDOUBTREQUEST']._serialized_start=912
+  _globals['_RESOLVEINDOUBTREQUEST']._serialized_end=1135
+  _globals['_LISTINDOUBTREQUEST']._serialized_start=1137
+  _globals['_LISTINDOUBTREQUEST']._serialized_end=1232
+  _globals['_LISTINDOUBTRESPONSE']._serialized_start=1234
+  _globals['_LISTINDOUBTRESPONSE']._serialized_end=1328
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=1330
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=1417
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=1419
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=1521
+  _globals['_STREAMPAYMENTEVENTSREQUEST']._serialized_start=1523
+  _globals['_STREAMPAYMENTEVENTSREQUEST']._serialized_end=1602
+  _globals['_PAYMENTEVENT']._serialized_start=1605
+  _globals['_PAYMENTEVENT']._serialized_end=1886
+  _globals['_DISPUTECHANGE']._serialized_start=1889
+  _globals['_DISPUTECHANGE']._serialized_end=2149
+  _globals['_SETTLEMENTTERMS']._serialized_start=2151
+  _globals['_SETTLEMENTTERMS']._serialized_end=2272
+  _globals['_PAYMENTADMINSERVICE']._serialized_start=2275
+  _globals['_PAYMENTADMINSERVICE']._serialized_end=2915
 # @@protoc_insertion_point(module_scope)

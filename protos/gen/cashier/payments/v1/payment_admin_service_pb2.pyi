@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from cashier.common.v1 import audit_pb2 as _audit_pb2
+from cashier.common.v1 import money_pb2 as _money_pb2
+from cashier.payments.v1 import dispute_pb2 as _dispute_pb2
 from cashier.payments.v1 import payment_pb2 as _payment_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -258,7 +260,7 @@ class ListInDoubtResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[_payment_pb2.Payment]:
-        """Payments with an operation in IN_DOUBT, MANUAL_REVIEW or CONFLICTED."""
+        """Payments whose `attention` names a reason."""
 
     def __init__(
         self,
@@ -366,6 +368,7 @@ class PaymentEvent(_message.Message):
     PAYMENT_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     SETTLEMENT_TERMS_FIELD_NUMBER: _builtins.int
+    DISPUTE_CHANGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def step(self) -> _audit_pb2.SealedStep:
         """The sealed step."""
@@ -382,6 +385,10 @@ class PaymentEvent(_message.Message):
     def settlement_terms(self) -> Global___SettlementTerms:
         """What the operation should settle as; set when it succeeded or waits for settlement."""
 
+    @_builtins.property
+    def dispute_change(self) -> Global___DisputeChange:
+        """What the step changed about a dispute, if it was about one."""
+
     def __init__(
         self,
         *,
@@ -389,14 +396,63 @@ class PaymentEvent(_message.Message):
         payment: _payment_pb2.Payment | None = ...,
         operation: _payment_pb2.Operation | None = ...,
         settlement_terms: Global___SettlementTerms | None = ...,
+        dispute_change: Global___DisputeChange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "payment", b"payment", "settlement_terms", b"settlement_terms", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dispute_change", b"dispute_change", "operation", b"operation", "payment", b"payment", "settlement_terms", b"settlement_terms", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "payment", b"payment", "settlement_terms", b"settlement_terms", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_change", b"dispute_change", "operation", b"operation", "payment", b"payment", "settlement_terms", b"settlement_terms", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PaymentEvent: _TypeAlias = PaymentEvent  # noqa: Y015
+
+@_typing.final
+class DisputeChange(_message.Message):
+    """What one step changed about a dispute. A late word may correct what was told before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_CHANGE_FIELD_NUMBER: _builtins.int
+    RETURNED_CHANGE_FIELD_NUMBER: _builtins.int
+    LOST_CHANGE_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dispute(self) -> _dispute_pb2.Dispute:
+        """The dispute after the step, without its news."""
+
+    @_builtins.property
+    def withdrawn_change(self) -> _money_pb2.Money:
+        """What was withdrawn more than the steps before said; negative where they had said too much."""
+
+    @_builtins.property
+    def returned_change(self) -> _money_pb2.Money:
+        """What was given back more than the steps before said; negative where they had said too much."""
+
+    @_builtins.property
+    def lost_change(self) -> _money_pb2.Money:
+        """What was lost for good more than the steps before said; negative where that was taken back."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When the processor says that this happened."""
+
+    def __init__(
+        self,
+        *,
+        dispute: _dispute_pb2.Dispute | None = ...,
+        withdrawn_change: _money_pb2.Money | None = ...,
+        returned_change: _money_pb2.Money | None = ...,
+        lost_change: _money_pb2.Money | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "event_time", b"event_time", "lost_change", b"lost_change", "returned_change", b"returned_change", "withdrawn_change", b"withdrawn_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "event_time", b"event_time", "lost_change", b"lost_change", "returned_change", b"returned_change", "withdrawn_change", b"withdrawn_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeChange: _TypeAlias = DisputeChange  # noqa: Y015
 
 @_typing.final
 class SettlementTerms(_message.Message):

@@ -94,7 +94,7 @@ class PaymentAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInDoubt(self, request, context):
-        """Operations whose outcome is unknown, oldest first, page by page.
+        """Payments that need a person, oldest first, page by page; `attention` says why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,7 @@ class PaymentAdminServiceStub:
     ResolveInDoubt: _grpc.UnaryUnaryMultiCallable[_payment_admin_service_pb2.ResolveInDoubtRequest, _payment_pb2.Payment]
     """Ends a doubt by an operator's proof."""
     ListInDoubt: _grpc.UnaryUnaryMultiCallable[_payment_admin_service_pb2.ListInDoubtRequest, _payment_admin_service_pb2.ListInDoubtResponse]
-    """Operations whose outcome is unknown, oldest first, page by page."""
+    """Payments that need a person, oldest first, page by page; `attention` says why."""
     VerifyAuditLog: _grpc.UnaryUnaryMultiCallable[_payment_admin_service_pb2.VerifyAuditLogRequest, _payment_admin_service_pb2.VerifyAuditLogResponse]
     """Checks the chain of the audit log."""
     StreamPaymentEvents: _grpc.UnaryStreamMultiCallable[_payment_admin_service_pb2.StreamPaymentEventsRequest, _payment_admin_service_pb2.PaymentEvent]
@@ -59,7 +59,7 @@ class PaymentAdminServiceAsyncStub(PaymentAdminServiceStub):
     ResolveInDoubt: _aio.UnaryUnaryMultiCallable[_payment_admin_service_pb2.ResolveInDoubtRequest, _payment_pb2.Payment]  # type: ignore[assignment]
     """Ends a doubt by an operator's proof."""
     ListInDoubt: _aio.UnaryUnaryMultiCallable[_payment_admin_service_pb2.ListInDoubtRequest, _payment_admin_service_pb2.ListInDoubtResponse]  # type: ignore[assignment]
-    """Operations whose outcome is unknown, oldest first, page by page."""
+    """Payments that need a person, oldest first, page by page; `attention` says why."""
     VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_payment_admin_service_pb2.VerifyAuditLogRequest, _payment_admin_service_pb2.VerifyAuditLogResponse]  # type: ignore[assignment]
     """Checks the chain of the audit log."""
     StreamPaymentEvents: _aio.UnaryStreamMultiCallable[_payment_admin_service_pb2.StreamPaymentEventsRequest, _payment_admin_service_pb2.PaymentEvent]  # type: ignore[assignment]
@@ -98,7 +98,7 @@ class PaymentAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_admin_service_pb2.ListInDoubtRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_admin_service_pb2.ListInDoubtResponse, _abc.Awaitable[_payment_admin_service_pb2.ListInDoubtResponse]]:
-        """Operations whose outcome is unknown, oldest first, page by page."""
+        """Payments that need a person, oldest first, page by page; `attention` says why."""
 
     @_abc_1.abstractmethod
     def VerifyAuditLog(

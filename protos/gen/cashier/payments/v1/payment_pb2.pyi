@@ -124,6 +124,41 @@ class Payment(_message.Message):
     DIRECTION_PAYOUT: Payment.Direction.ValueType  # 2
     """To the customer."""
 
+    class _Attention:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AttentionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Payment._Attention.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ATTENTION_UNSPECIFIED: Payment._Attention.ValueType  # 0
+        """Never sent."""
+        ATTENTION_OUTCOME_UNKNOWN: Payment._Attention.ValueType  # 1
+        """An operation is in IN_DOUBT, MANUAL_REVIEW or CONFLICTED."""
+        ATTENTION_UNDOING_FAILED: Payment._Attention.ValueType  # 2
+        """What should have been undone was not: a reversal, or what a cancellation opened, came to nothing."""
+        ATTENTION_REFUND_BOUNCED: Payment._Attention.ValueType  # 3
+        """A cancellation's refund succeeded and bounced: the customer's money is still with us."""
+        ATTENTION_DISPUTE_EXCEEDS: Payment._Attention.ValueType  # 4
+        """Disputes take more than refunds have left: the customer has some of it twice."""
+        ATTENTION_DISPUTE_MISPLACED: Payment._Attention.ValueType  # 5
+        """A dispute is about money that we do not hold so: see its `problem`."""
+
+    class Attention(_Attention, metaclass=_AttentionEnumTypeWrapper):
+        """Why a person must look at a payment."""
+
+    ATTENTION_UNSPECIFIED: Payment.Attention.ValueType  # 0
+    """Never sent."""
+    ATTENTION_OUTCOME_UNKNOWN: Payment.Attention.ValueType  # 1
+    """An operation is in IN_DOUBT, MANUAL_REVIEW or CONFLICTED."""
+    ATTENTION_UNDOING_FAILED: Payment.Attention.ValueType  # 2
+    """What should have been undone was not: a reversal, or what a cancellation opened, came to nothing."""
+    ATTENTION_REFUND_BOUNCED: Payment.Attention.ValueType  # 3
+    """A cancellation's refund succeeded and bounced: the customer's money is still with us."""
+    ATTENTION_DISPUTE_EXCEEDS: Payment.Attention.ValueType  # 4
+    """Disputes take more than refunds have left: the customer has some of it twice."""
+    ATTENTION_DISPUTE_MISPLACED: Payment.Attention.ValueType  # 5
+    """A dispute is about money that we do not hold so: see its `problem`."""
+
     @_typing.final
     class MetadataEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -172,6 +207,7 @@ class Payment(_message.Message):
     ORIGIN_PAYMENT_FIELD_NUMBER: _builtins.int
     DISPUTES_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    ATTENTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`payments/pay_…`."""
     merchant: _builtins.str
@@ -260,6 +296,10 @@ class Payment(_message.Message):
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_dispute_pb2.Dispute]:
         """Its disputes, oldest first."""
 
+    @_builtins.property
+    def attention(self) -> _containers.RepeatedScalarFieldContainer[Global___Payment.Attention.ValueType]:
+        """Why a person must look at it; empty where nobody has to. ListInDoubt has every payment with one."""
+
     def __init__(
         self,
         *,
@@ -291,10 +331,11 @@ class Payment(_message.Message):
         origin_payment: _builtins.str = ...,
         disputes: _abc.Iterable[_dispute_pb2.Dispute] | None = ...,
         cancel_requested: _builtins.bool = ...,
+        attention: _abc.Iterable[Global___Payment.Attention.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "authorized_amount", b"authorized_amount", "captured_amount", b"captured_amount", "create_time", b"create_time", "disputed_amount", b"disputed_amount", "expire_time", b"expire_time", "failure", b"failure", "next_action", b"next_action", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "assessment", b"assessment", "authorized_amount", b"authorized_amount", "cancel_requested", b"cancel_requested", "capture_method", b"capture_method", "captured_amount", b"captured_amount", "create_time", b"create_time", "direction", b"direction", "disputed_amount", b"disputed_amount", "disputes", b"disputes", "etag", b"etag", "expire_time", b"expire_time", "failure", b"failure", "in_doubt", b"in_doubt", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "method", b"method", "name", b"name", "next_action", b"next_action", "operations", b"operations", "origin_payment", b"origin_payment", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "state", b"state", "statement_descriptor", b"statement_descriptor", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "assessment", b"assessment", "attention", b"attention", "authorized_amount", b"authorized_amount", "cancel_requested", b"cancel_requested", "capture_method", b"capture_method", "captured_amount", b"captured_amount", "create_time", b"create_time", "direction", b"direction", "disputed_amount", b"disputed_amount", "disputes", b"disputes", "etag", b"etag", "expire_time", b"expire_time", "failure", b"failure", "in_doubt", b"in_doubt", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "method", b"method", "name", b"name", "next_action", b"next_action", "operations", b"operations", "origin_payment", b"origin_payment", "refunded_amount", b"refunded_amount", "routing_decision", b"routing_decision", "state", b"state", "statement_descriptor", b"statement_descriptor", "update_time", b"update_time", "voided_amount", b"voided_amount"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

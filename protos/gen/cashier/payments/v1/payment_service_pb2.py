@@ -26,12 +26,13 @@ from cashier.common.v1 import customer_pb2 as cashier_dot_common_dot_v1_dot_cust
 from cashier.common.v1 import instrument_pb2 as cashier_dot_common_dot_v1_dot_instrument__pb2
 from cashier.common.v1 import money_pb2 as cashier_dot_common_dot_v1_dot_money__pb2
 from cashier.common.v1 import options_pb2 as cashier_dot_common_dot_v1_dot_options__pb2
+from cashier.payments.v1 import dispute_pb2 as cashier_dot_payments_dot_v1_dot_dispute__pb2
 from cashier.payments.v1 import payment_pb2 as cashier_dot_payments_dot_v1_dot_payment__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)cashier/payments/v1/payment_service.proto\x12\x13\x63\x61shier.payments.v1\x1a cashier/common/v1/customer.proto\x1a\"cashier/common/v1/instrument.proto\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1f\x63\x61shier/common/v1/options.proto\x1a!cashier/payments/v1/payment.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x04\n\x14\x43reatePaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12merchant_reference\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x02\x12\x37\n\ninstrument\x18\x04 \x01(\x0b\x32\x1d.cashier.common.v1.InstrumentB\x04\xe2\x41\x01\x02\x12@\n\x0e\x63\x61pture_method\x18\x05 \x01(\x0e\x32\".cashier.payments.v1.CaptureMethodB\x04\xe2\x41\x01\x01\x12\x33\n\x08\x63ustomer\x18\x06 \x01(\x0b\x32\x1b.cashier.common.v1.CustomerB\x04\xe2\x41\x01\x01\x12/\n\x06\x64\x65vice\x18\x07 \x01(\x0b\x32\x19.cashier.common.v1.DeviceB\x04\xe2\x41\x01\x01\x12O\n\x08metadata\x18\x08 \x03(\x0b\x32\x37.cashier.payments.v1.CreatePaymentRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\"\n\x14statement_descriptor\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nreturn_url\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cjurisdiction\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12$\n\x16merchant_category_code\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0boff_session\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x15\x43onfirmPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x01\n\x15\x43\x61pturePaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x66inal\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"X\n\x14\x43\x61ncelPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x88\x01\n\x14RefundPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xa8\x03\n\x13\x43reatePayoutRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12merchant_reference\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x02\x12\x37\n\ninstrument\x18\x04 \x01(\x0b\x32\x1d.cashier.common.v1.InstrumentB\x04\xe2\x41\x01\x02\x12\x33\n\x08\x63ustomer\x18\x05 \x01(\x0b\x32\x1b.cashier.common.v1.CustomerB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eorigin_payment\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12N\n\x08metadata\x18\x07 \x03(\x0b\x32\x36.cashier.payments.v1.CreatePayoutRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cjurisdiction\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x11GetPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb2\x02\n\x13ListPaymentsRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x06states\x18\x04 \x03(\x0e\x32\".cashier.payments.v1.Payment.StateB\x04\xe2\x41\x01\x01\x12 \n\x12merchant_reference\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x39\n\x0fmin_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0fmax_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"_\n\x14ListPaymentsResponse\x12.\n\x08payments\x18\x01 \x03(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x13WatchPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x32\xe5\x06\n\x0ePaymentService\x12^\n\rCreatePayment\x12).cashier.payments.v1.CreatePaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0e\x43onfirmPayment\x12*.cashier.payments.v1.ConfirmPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0e\x43\x61pturePayment\x12*.cashier.payments.v1.CapturePaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12^\n\rCancelPayment\x12).cashier.payments.v1.CancelPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12^\n\rRefundPayment\x12).cashier.payments.v1.RefundPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12\\\n\x0c\x43reatePayout\x12(.cashier.payments.v1.CreatePayoutRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12R\n\nGetPayment\x12&.cashier.payments.v1.GetPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\x12\x63\n\x0cListPayments\x12(.cashier.payments.v1.ListPaymentsRequest\x1a).cashier.payments.v1.ListPaymentsResponse\x12X\n\x0cWatchPayment\x12(.cashier.payments.v1.WatchPaymentRequest\x1a\x1c.cashier.payments.v1.Payment0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)cashier/payments/v1/payment_service.proto\x12\x13\x63\x61shier.payments.v1\x1a cashier/common/v1/customer.proto\x1a\"cashier/common/v1/instrument.proto\x1a\x1d\x63\x61shier/common/v1/money.proto\x1a\x1f\x63\x61shier/common/v1/options.proto\x1a!cashier/payments/v1/dispute.proto\x1a!cashier/payments/v1/payment.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x04\n\x14\x43reatePaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12merchant_reference\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x02\x12\x37\n\ninstrument\x18\x04 \x01(\x0b\x32\x1d.cashier.common.v1.InstrumentB\x04\xe2\x41\x01\x02\x12@\n\x0e\x63\x61pture_method\x18\x05 \x01(\x0e\x32\".cashier.payments.v1.CaptureMethodB\x04\xe2\x41\x01\x01\x12\x33\n\x08\x63ustomer\x18\x06 \x01(\x0b\x32\x1b.cashier.common.v1.CustomerB\x04\xe2\x41\x01\x01\x12/\n\x06\x64\x65vice\x18\x07 \x01(\x0b\x32\x19.cashier.common.v1.DeviceB\x04\xe2\x41\x01\x01\x12O\n\x08metadata\x18\x08 \x03(\x0b\x32\x37.cashier.payments.v1.CreatePaymentRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\"\n\x14statement_descriptor\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nreturn_url\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cjurisdiction\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12$\n\x16merchant_category_code\x18\x0c \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0boff_session\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x15\x43onfirmPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x88\x01\n\x15\x43\x61pturePaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x66inal\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"X\n\x14\x43\x61ncelPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x88\x01\n\x14RefundPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x01\x12\x14\n\x06reason\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xa8\x03\n\x13\x43reatePayoutRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12 \n\x12merchant_reference\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12.\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x18.cashier.common.v1.MoneyB\x04\xe2\x41\x01\x02\x12\x37\n\ninstrument\x18\x04 \x01(\x0b\x32\x1d.cashier.common.v1.InstrumentB\x04\xe2\x41\x01\x02\x12\x33\n\x08\x63ustomer\x18\x05 \x01(\x0b\x32\x1b.cashier.common.v1.CustomerB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eorigin_payment\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12N\n\x08metadata\x18\x07 \x03(\x0b\x32\x36.cashier.payments.v1.CreatePayoutRequest.MetadataEntryB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cjurisdiction\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x11GetPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb2\x02\n\x13ListPaymentsRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x06states\x18\x04 \x03(\x0e\x32\".cashier.payments.v1.Payment.StateB\x04\xe2\x41\x01\x01\x12 \n\x12merchant_reference\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x39\n\x0fmin_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0fmax_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"_\n\x14ListPaymentsResponse\x12.\n\x08payments\x18\x01 \x03(\x0b\x32\x1c.cashier.payments.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x13WatchPaymentRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"?\n\x11GetDisputeRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xb9\x02\n\x13ListDisputesRequest\x12\x16\n\x08merchant\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x06states\x18\x02 \x03(\x0e\x32\".cashier.payments.v1.Dispute.StateB\x04\xe2\x41\x01\x01\x12\x38\n\x06stages\x18\x03 \x03(\x0e\x32\".cashier.payments.v1.Dispute.StageB\x04\xe2\x41\x01\x01\x12\x42\n\x18\x65vidence_due_before_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1f\n\x11processor_account\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x14ListDisputesResponse\x12.\n\x08\x64isputes\x18\x01 \x03(\x0b\x32\x1c.cashier.payments.v1.Dispute\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x08\n\x0ePaymentService\x12^\n\rCreatePayment\x12).cashier.payments.v1.CreatePaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0e\x43onfirmPayment\x12*.cashier.payments.v1.ConfirmPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12`\n\x0e\x43\x61pturePayment\x12*.cashier.payments.v1.CapturePaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12^\n\rCancelPayment\x12).cashier.payments.v1.CancelPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12^\n\rRefundPayment\x12).cashier.payments.v1.RefundPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12\\\n\x0c\x43reatePayout\x12(.cashier.payments.v1.CreatePayoutRequest\x1a\x1c.cashier.payments.v1.Payment\"\x04\x88\xb2\x19\x01\x12R\n\nGetPayment\x12&.cashier.payments.v1.GetPaymentRequest\x1a\x1c.cashier.payments.v1.Payment\x12\x63\n\x0cListPayments\x12(.cashier.payments.v1.ListPaymentsRequest\x1a).cashier.payments.v1.ListPaymentsResponse\x12X\n\x0cWatchPayment\x12(.cashier.payments.v1.WatchPaymentRequest\x1a\x1c.cashier.payments.v1.Payment0\x01\x12R\n\nGetDispute\x12&.cashier.payments.v1.GetDisputeRequest\x1a\x1c.cashier.payments.v1.Dispute\x12\x63\n\x0cListDisputes\x12(.cashier.payments.v1.ListDisputesRequest\x1a).cashier.payments.v1.ListDisputesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -132,6 +133,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHPAYMENTREQUEST'].fields_by_name['merchant']._serialized_options = b'\342A\001\002'
   _globals['_WATCHPAYMENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_WATCHPAYMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_GETDISPUTEREQUEST'].fields_by_name['merchant']._loaded_options = None
+  _globals['_GETDISPUTEREQUEST'].fields_by_name['merchant']._serialized_options = b'\342A\001\002'
+  _globals['_GETDISPUTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETDISPUTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['merchant']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['merchant']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['states']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['stages']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['stages']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['evidence_due_before_time']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['evidence_due_before_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['processor_account']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['processor_account']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDISPUTESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_PAYMENTSERVICE'].methods_by_name['CreatePayment']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['CreatePayment']._serialized_options = b'\210\262\031\001'
   _globals['_PAYMENTSERVICE'].methods_by_name['ConfirmPayment']._loaded_options = None
@@ -144,30 +163,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTSERVICE'].methods_by_name['RefundPayment']._serialized_options = b'\210\262\031\001'
   _globals['_PAYMENTSERVICE'].methods_by_name['CreatePayout']._loaded_options = None
   _globals['_PAYMENTSERVICE'].methods_by_name['CreatePayout']._serialized_options = b'\210\262\031\001'
-  _globals['_CREATEPAYMENTREQUEST']._serialized_start=302
-  _globals['_CREATEPAYMENTREQUEST']._serialized_end=940
-  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_start=893
-  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_end=940
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=942
-  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=1009
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=1012
-  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1148
-  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1150
-  _globals['_CANCELPAYMENTREQUEST']._serialized_end=1238
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1241
-  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1377
-  _globals['_CREATEPAYOUTREQUEST']._serialized_start=1380
-  _globals['_CREATEPAYOUTREQUEST']._serialized_end=1804
-  _globals['_CREATEPAYOUTREQUEST_METADATAENTRY']._serialized_start=893
-  _globals['_CREATEPAYOUTREQUEST_METADATAENTRY']._serialized_end=940
-  _globals['_GETPAYMENTREQUEST']._serialized_start=1806
-  _globals['_GETPAYMENTREQUEST']._serialized_end=1869
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1872
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=2178
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=2180
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=2275
-  _globals['_WATCHPAYMENTREQUEST']._serialized_start=2277
-  _globals['_WATCHPAYMENTREQUEST']._serialized_end=2342
-  _globals['_PAYMENTSERVICE']._serialized_start=2345
-  _globals['_PAYMENTSERVICE']._serialized_end=3214
+  _globals['_CREATEPAYMENTREQUEST']._serialized_start=337
+  _globals['_CREATEPAYMENTREQUEST']._serialized_end=975
+  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_start=928
+  _globals['_CREATEPAYMENTREQUEST_METADATAENTRY']._serialized_end=975
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_start=977
+  _globals['_CONFIRMPAYMENTREQUEST']._serialized_end=1044
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_start=1047
+  _globals['_CAPTUREPAYMENTREQUEST']._serialized_end=1183
+  _globals['_CANCELPAYMENTREQUEST']._serialized_start=1185
+  _globals['_CANCELPAYMENTREQUEST']._serialized_end=1273
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_start=1276
+  _globals['_REFUNDPAYMENTREQUEST']._serialized_end=1412
+  _globals['_CREATEPAYOUTREQUEST']._serialized_start=1415
+  _globals['_CREATEPAYOUTREQUEST']._serialized_end=1839
+  _globals['_CREATEPAYOUTREQUEST_METADATAENTRY']._serialized_start=928
+  _globals['_CREATEPAYOUTREQUEST_METADATAENTRY']._serialized_end=975
+  _globals['_GETPAYMENTREQUEST']._serialized_start=1841
+  _globals['_GETPAYMENTREQUEST']._serialized_end=1904
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1907
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=2213
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=2215
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=2310
+  _globals['_WATCHPAYMENTREQUEST']._serialized_start=2312
+  _globals['_WATCHPAYMENTREQUEST']._serialized_end=2377
+  _globals['_GETDISPUTEREQUEST']._serialized_start=2379
+  _globals['_GETDISPUTEREQUEST']._serialized_end=2442
+  _globals['_LISTDISPUTESREQUEST']._serialized_start=2445
+  _globals['_LISTDISPUTESREQUEST']._serialized_end=2758
+  _globals['_LISTDISPUTESRESPONSE']._serialized_start=2760
+  _globals['_LISTDISPUTESRESPONSE']._serialized_end=2855
+  _globals['_PAYMENTSERVICE']._serialized_start=2858
+  _globals['_PAYMENTSERVICE']._serialized_end=3912
 # @@protoc_insertion_point(module_scope)

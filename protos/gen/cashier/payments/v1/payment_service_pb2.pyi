@@ -6,6 +6,7 @@ isort:skip_file
 from cashier.common.v1 import customer_pb2 as _customer_pb2
 from cashier.common.v1 import instrument_pb2 as _instrument_pb2
 from cashier.common.v1 import money_pb2 as _money_pb2
+from cashier.payments.v1 import dispute_pb2 as _dispute_pb2
 from cashier.payments.v1 import payment_pb2 as _payment_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -460,3 +461,109 @@ class WatchPaymentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchPaymentRequest: _TypeAlias = WatchPaymentRequest  # noqa: Y015
+
+@_typing.final
+class GetDisputeRequest(_message.Message):
+    """Asks for one dispute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """Merchant."""
+    name: _builtins.str
+    """`payments/pay_…/disputes/dis_…`."""
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDisputeRequest: _TypeAlias = GetDisputeRequest  # noqa: Y015
+
+@_typing.final
+class ListDisputesRequest(_message.Message):
+    """Asks for a page of disputes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DUE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    PROCESSOR_ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    merchant: _builtins.str
+    """Merchant; all that the caller may see when unset."""
+    processor_account: _builtins.str
+    """Only of this processor account."""
+    page_size: _builtins.int
+    """0 means 50; at most 1,000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_dispute_pb2.Dispute.State.ValueType]:
+        """Only these states; all when empty."""
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedScalarFieldContainer[_dispute_pb2.Dispute.Stage.ValueType]:
+        """Only these stages; all when empty."""
+
+    @_builtins.property
+    def evidence_due_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Only what is open and wants evidence before this moment, what is overdue included."""
+
+    def __init__(
+        self,
+        *,
+        merchant: _builtins.str = ...,
+        states: _abc.Iterable[_dispute_pb2.Dispute.State.ValueType] | None = ...,
+        stages: _abc.Iterable[_dispute_pb2.Dispute.Stage.ValueType] | None = ...,
+        evidence_due_before_time: _timestamp_pb2.Timestamp | None = ...,
+        processor_account: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence_due_before_time", b"evidence_due_before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_due_before_time", b"evidence_due_before_time", "merchant", b"merchant", "page_size", b"page_size", "page_token", b"page_token", "processor_account", b"processor_account", "stages", b"stages", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDisputesRequest: _TypeAlias = ListDisputesRequest  # noqa: Y015
+
+@_typing.final
+class ListDisputesResponse(_message.Message):
+    """A page of disputes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPUTES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def disputes(self) -> _containers.RepeatedCompositeFieldContainer[_dispute_pb2.Dispute]:
+        """Disputes in order of when their evidence is due; those without such a moment come last."""
+
+    def __init__(
+        self,
+        *,
+        disputes: _abc.Iterable[_dispute_pb2.Dispute] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDisputesResponse: _TypeAlias = ListDisputesResponse  # noqa: Y015

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from cashier.payments.v1 import dispute_pb2 as cashier_dot_payments_dot_v1_dot_dispute__pb2
 from cashier.payments.v1 import payment_pb2 as cashier_dot_payments_dot_v1_dot_payment__pb2
 from cashier.payments.v1 import payment_service_pb2 as cashier_dot_payments_dot_v1_dot_payment__service__pb2
 
@@ -82,6 +83,16 @@ class PaymentServiceStub:
                 request_serializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.WatchPaymentRequest.SerializeToString,
                 response_deserializer=cashier_dot_payments_dot_v1_dot_payment__pb2.Payment.FromString,
                 _registered_method=True)
+        self.GetDispute = channel.unary_unary(
+                '/cashier.payments.v1.PaymentService/GetDispute',
+                request_serializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.GetDisputeRequest.SerializeToString,
+                response_deserializer=cashier_dot_payments_dot_v1_dot_dispute__pb2.Dispute.FromString,
+                _registered_method=True)
+        self.ListDisputes = channel.unary_unary(
+                '/cashier.payments.v1.PaymentService/ListDisputes',
+                request_serializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesRequest.SerializeToString,
+                response_deserializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentServiceServicer:
@@ -152,6 +163,20 @@ class PaymentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDispute(self, request, context):
+        """One dispute with everything that the processor told about it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDisputes(self, request, context):
+        """Disputes, those whose evidence is due first at the front, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -199,6 +224,16 @@ def add_PaymentServiceServicer_to_server(servicer, server):
                     servicer.WatchPayment,
                     request_deserializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.WatchPaymentRequest.FromString,
                     response_serializer=cashier_dot_payments_dot_v1_dot_payment__pb2.Payment.SerializeToString,
+            ),
+            'GetDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDispute,
+                    request_deserializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.GetDisputeRequest.FromString,
+                    response_serializer=cashier_dot_payments_dot_v1_dot_dispute__pb2.Dispute.SerializeToString,
+            ),
+            'ListDisputes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDisputes,
+                    request_deserializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesRequest.FromString,
+                    response_serializer=cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -446,6 +481,60 @@ class PaymentService:
             '/cashier.payments.v1.PaymentService/WatchPayment',
             cashier_dot_payments_dot_v1_dot_payment__service__pb2.WatchPaymentRequest.SerializeToString,
             cashier_dot_payments_dot_v1_dot_payment__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cashier.payments.v1.PaymentService/GetDispute',
+            cashier_dot_payments_dot_v1_dot_payment__service__pb2.GetDisputeRequest.SerializeToString,
+            cashier_dot_payments_dot_v1_dot_dispute__pb2.Dispute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDisputes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cashier.payments.v1.PaymentService/ListDisputes',
+            cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesRequest.SerializeToString,
+            cashier_dot_payments_dot_v1_dot_payment__service__pb2.ListDisputesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from cashier.payments.v1 import dispute_pb2 as _dispute_pb2
 from cashier.payments.v1 import payment_pb2 as _payment_pb2
 from cashier.payments.v1 import payment_service_pb2 as _payment_service_pb2
 from collections import abc as _abc
@@ -54,6 +55,10 @@ class PaymentServiceStub:
     """A merchant's payments, newest first, page by page."""
     WatchPayment: _grpc.UnaryStreamMultiCallable[_payment_service_pb2.WatchPaymentRequest, _payment_pb2.Payment]
     """The payment as it stands, and again at each change, until it rests or the deadline ends."""
+    GetDispute: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.GetDisputeRequest, _dispute_pb2.Dispute]
+    """One dispute with everything that the processor told about it."""
+    ListDisputes: _grpc.UnaryUnaryMultiCallable[_payment_service_pb2.ListDisputesRequest, _payment_service_pb2.ListDisputesResponse]
+    """Disputes, those whose evidence is due first at the front, page by page."""
 
 @_typing.type_check_only
 class PaymentServiceAsyncStub(PaymentServiceStub):
@@ -80,6 +85,10 @@ class PaymentServiceAsyncStub(PaymentServiceStub):
     """A merchant's payments, newest first, page by page."""
     WatchPayment: _aio.UnaryStreamMultiCallable[_payment_service_pb2.WatchPaymentRequest, _payment_pb2.Payment]  # type: ignore[assignment]
     """The payment as it stands, and again at each change, until it rests or the deadline ends."""
+    GetDispute: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.GetDisputeRequest, _dispute_pb2.Dispute]  # type: ignore[assignment]
+    """One dispute with everything that the processor told about it."""
+    ListDisputes: _aio.UnaryUnaryMultiCallable[_payment_service_pb2.ListDisputesRequest, _payment_service_pb2.ListDisputesResponse]  # type: ignore[assignment]
+    """Disputes, those whose evidence is due first at the front, page by page."""
 
 class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What applications call. Every method that moves money needs the metadata `idempotency-key`; a decline is
@@ -157,5 +166,21 @@ class PaymentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_payment_pb2.Payment], _abc.AsyncIterator[_payment_pb2.Payment]]:
         """The payment as it stands, and again at each change, until it rests or the deadline ends."""
+
+    @_abc_1.abstractmethod
+    def GetDispute(
+        self,
+        request: _payment_service_pb2.GetDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_pb2.Dispute, _abc.Awaitable[_dispute_pb2.Dispute]]:
+        """One dispute with everything that the processor told about it."""
+
+    @_abc_1.abstractmethod
+    def ListDisputes(
+        self,
+        request: _payment_service_pb2.ListDisputesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_service_pb2.ListDisputesResponse, _abc.Awaitable[_payment_service_pb2.ListDisputesResponse]]:
+        """Disputes, those whose evidence is due first at the front, page by page."""
 
 def add_PaymentServiceServicer_to_server(servicer: PaymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
