@@ -10,11 +10,9 @@ import pytest
 from cashier.common.v1 import money_pb2
 from cashier.gateway.v1 import gateway_service_pb2 as pb
 from cashier.gateway.v1 import outcome_pb2
-from cashier_common.db.migrate import run_migrations
 from cashier_common.db.record import shard_of
 from cashier_common.rpc.status import refusal_reason
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_process import (
     GatewayProcess,
     a_look_up,
@@ -30,7 +28,7 @@ from tests.support.gateway_rig import (
     running_sandbox,
     sandbox_account,
 )
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 from tests.support.sandbox_process import Sandbox
 
 __all__ = ["postgres"]
@@ -44,10 +42,10 @@ def sandbox(tmp_path_factory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> ServiceDatabase:
-    database = postgres.provision("gateway", "contract")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
-    return database
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
+    yield database
+    copies.drop(database)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_crypto.domain.errors import WrongChain
 from cashier_crypto.domain.lifecycle import State
 from cashier_crypto.flows.advance_transfers import advance_transfers
@@ -23,9 +22,8 @@ def anvil(tmp_path):
 
 
 @pytest.fixture
-async def rig(empty_database, anvil):
-    await run_migrations("cashier_crypto", empty_database.owner_url)
-    async with a_rig(empty_database, anvil, required_confirmations=CONFIRMATIONS) as made:
+async def rig(crypto_database, anvil):
+    async with a_rig(crypto_database, anvil, required_confirmations=CONFIRMATIONS) as made:
         yield made
 
 

@@ -13,7 +13,6 @@ from cashier.crypto.v1 import crypto_rail_service_pb2, crypto_rail_service_pb2_g
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
 from cashier.gateway.v1 import processor_account_pb2 as account_pb2
 from cashier_common.db.audit import shard_of
-from cashier_common.db.migrate import run_migrations
 from cashier_common.rpc.status import refusal_reason
 from cashier_crypto import devchain
 from tests.support.crypto_chain import running_anvil
@@ -41,9 +40,8 @@ def anvil(tmp_path):
 
 
 @pytest.fixture
-async def service(empty_database):
-    await run_migrations("cashier_crypto", empty_database.owner_url)
-    return empty_database
+def service(crypto_database):
+    return crypto_database
 
 
 async def first_outcome(stub):

@@ -38,7 +38,7 @@ async def book(db, as_owner):
 
 
 @pytest.fixture
-async def admin(postgres, empty_database):
+async def admin(postgres, database):
     connection = await asyncpg.connect(postgres.admin_url)
     yield connection
     await connection.close()
@@ -78,14 +78,14 @@ async def test_a_database_that_is_not_there_is_unavailable_and_nothing_happened(
 
 
 async def test_a_connection_lost_while_a_write_is_under_way_leaves_the_outcome_unknown(
-    book, admin, empty_database
+    book, admin, database
 ):
     async def write() -> None:
         async with book.begin() as tx:
             tx.write(SLOW_ADD, id=1, s=2.0, expect=None)
 
     task = asyncio.create_task(write())
-    for pid in await sleepers(admin, empty_database.name):
+    for pid in await sleepers(admin, database.name):
         await admin.execute("SELECT pg_terminate_backend($1)", pid)
 
     with pytest.raises(CommitUnknown):
@@ -95,7 +95,7 @@ async def test_a_connection_lost_while_a_write_is_under_way_leaves_the_outcome_u
 
 
 async def test_a_connection_lost_before_commit_was_sent_means_that_nothing_happened(
-    book, admin, empty_database
+    book, admin, database
 ):
     async def write() -> None:
         async with book.begin() as tx:
@@ -103,7 +103,7 @@ async def test_a_connection_lost_before_commit_was_sent_means_that_nothing_happe
             tx.write(SLOW_ADD, id=1, s=2.0, expect=None)
 
     task = asyncio.create_task(write())
-    for pid in await sleepers(admin, empty_database.name):
+    for pid in await sleepers(admin, database.name):
         await admin.execute("SELECT pg_terminate_backend($1)", pid)
 
     with pytest.raises(StoreUnavailable):
@@ -144,10 +144,10 @@ async def test_a_constraint_that_is_checked_at_commit_is_an_answer(book, as_owne
 
 
 async def test_a_cancelled_unit_committed_whole_or_not_at_all_and_its_connection_is_not_reused(
-    empty_database, as_owner
+    database, as_owner
 ):
     await as_owner(TABLE)
-    book = await Database.connect(empty_database.app_url, name="test", pool_size=2)
+    book = await Database.connect(database.app_url, name="test", pool_size=2)
 
     async def write(number: int) -> None:
         async with book.begin() as tx:
@@ -169,15 +169,15 @@ async def test_a_cancelled_unit_committed_whole_or_not_at_all_and_its_connection
     assert 0 == book._pool.lent
     idle = await as_owner(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in%'",
-        empty_database.name,
+        database.name,
     )
     assert 0 == idle[0][0]
     await book.close()
 
 
-async def test_a_pool_that_is_used_up_refuses_and_recovers(empty_database, monkeypatch):
+async def test_a_pool_that_is_used_up_refuses_and_recovers(database, monkeypatch):
     monkeypatch.setattr("cashier_common.db.pool.ACQUIRE_TIMEOUT_S", 0.1)
-    book = await Database.connect(empty_database.app_url, name="test", pool_size=1)
+    book = await Database.connect(database.app_url, name="test", pool_size=1)
 
     async with book.begin() as holder:
         await holder.read(BACKEND)
@@ -189,8 +189,8 @@ async def test_a_pool_that_is_used_up_refuses_and_recovers(empty_database, monke
     await book.close()
 
 
-async def test_borrowers_that_give_up_waiting_lose_no_connection(empty_database):
-    book = await Database.connect(empty_database.app_url, name="test", pool_size=2)
+async def test_borrowers_that_give_up_waiting_lose_no_connection(database):
+    book = await Database.connect(database.app_url, name="test", pool_size=2)
 
     for step in range(150):
         tasks = [asyncio.create_task(book.ping()) for _ in range(8)]

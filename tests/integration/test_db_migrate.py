@@ -23,16 +23,16 @@ FORGED_TIME = (
 ALL = ["0001_pre_start", "0002_pre_wallets", "0003_post_nicknames"]
 
 
-async def test_replicas_may_race_and_each_file_is_applied_once(empty_database):
-    url = empty_database.owner_url
+async def test_replicas_may_race_and_each_file_is_applied_once(database):
+    url = database.owner_url
 
     runs = await asyncio.gather(*(run_migrations(SAMPLE, url) for _ in range(4)))
 
     assert sorted([ALL, [], [], []], key=len) == sorted(runs, key=len)
 
 
-async def test_post_migrations_wait_until_they_are_asked_for(empty_database):
-    url = empty_database.owner_url.replace("postgresql://", "postgresql+asyncpg://")
+async def test_post_migrations_wait_until_they_are_asked_for(database):
+    url = database.owner_url.replace("postgresql://", "postgresql+asyncpg://")
 
     before = await run_migrations(SAMPLE, url, phase="pre")
     again = await run_migrations(SAMPLE, url, phase="pre")
@@ -42,7 +42,7 @@ async def test_post_migrations_wait_until_they_are_asked_for(empty_database):
 
 
 async def test_a_failing_migration_leaves_the_version_before_it(
-    empty_database, as_owner, tmp_path, monkeypatch
+    database, as_owner, tmp_path, monkeypatch
 ):
     package = tmp_path / "broken_service"
     shutil.copytree(Path(sys.modules[SAMPLE].__file__).parent, package)
@@ -51,14 +51,14 @@ async def test_a_failing_migration_leaves_the_version_before_it(
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(sa.exc.DBAPIError, match="division by zero"):
-        await run_migrations("broken_service", empty_database.owner_url)
+        await run_migrations("broken_service", database.owner_url)
 
     version = await as_owner("SELECT version_num FROM alembic_version WHERE $1", True)
     assert ["0002"] == [row[0] for row in version]
-    assert ALL[2:] == await run_migrations(SAMPLE, empty_database.owner_url)
+    assert ALL[2:] == await run_migrations(SAMPLE, database.owner_url)
 
 
-async def test_a_file_with_another_name_is_refused(empty_database, tmp_path, monkeypatch):
+async def test_a_file_with_another_name_is_refused(database, tmp_path, monkeypatch):
     versions = tmp_path / "misnamed_service" / "migrations" / "versions"
     versions.mkdir(parents=True)
     (versions.parent.parent / "__init__.py").touch()
@@ -66,7 +66,7 @@ async def test_a_file_with_another_name_is_refused(empty_database, tmp_path, mon
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(ValueError, match=r"migration start\.py of misnamed_service must be named"):
-        await run_migrations("misnamed_service", empty_database.owner_url)
+        await run_migrations("misnamed_service", database.owner_url)
 
 
 async def test_the_app_role_works_on_ordinary_tables_and_constraints_have_known_names(

@@ -8,17 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cashier_common.clock import FixedClock
-from cashier_common.db.migrate import run_migrations
 from cashier_common.money import Money
 from cashier_gateway.clients.adyen.adapter import KEY_LIFE, AdyenProcessor
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.rpc.codec import late_to_proto
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_rig import a_command, a_follow_up, a_payout
 from tests.support.gateway_webhooks import hooks
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 from tests.support.sandbox_notices import ADYEN as NAME
 from tests.support.sandbox_notices import (
     connect,
@@ -34,11 +32,10 @@ __all__ = ["hooks", "postgres", "sandbox"]
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
-    database = postgres.provision("gateway", "adyen")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "adyen")
+    copies.drop(database)
 
 
 def rests(call) -> bool:

@@ -1,17 +1,14 @@
 """kill -9 on the way: whoever comes after charges nothing twice, and finds out what happened."""
 
-import asyncio
 import signal
 from collections.abc import Iterator
 
 import grpc
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_operations import MOVES, prepared
 from tests.support.gateway_process import (
     GatewayProcess,
@@ -34,7 +31,7 @@ from tests.support.localstripe_process import (
     running_localstripe,
     stripe_account,
 )
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 from tests.support.sandbox_process import Sandbox
 
 __all__ = ["postgres"]
@@ -55,10 +52,10 @@ def stripe(tmp_path_factory) -> Iterator[LocalStripe]:
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> ServiceDatabase:
-    database = postgres.provision("gateway", "crash")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
-    return database
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
+    yield database
+    copies.drop(database)
 
 
 async def die_at(

@@ -1,30 +1,26 @@
 """What processors take back or dispute later is told beside the outcome, in whatever order."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.rpc.codec import late_to_proto
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_webhooks import STRIPE, hooks
 from tests.support.notices import a_reference, adyen_item, stripe_event
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 
 __all__ = ["hooks", "postgres"]
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
-    database = postgres.provision("gateway", "taken")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "taken")
+    copies.drop(database)
 
 
 def event_id(item: dict[str, Any]) -> str:

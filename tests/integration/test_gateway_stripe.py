@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_common.money import Money
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.flows.ports import Terminal
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_rig import Rig, a_command, adapter
 from tests.support.localstripe_process import (
     LOCALSTRIPE,
@@ -18,7 +16,7 @@ from tests.support.localstripe_process import (
     running_localstripe,
     stripe_account,
 )
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 from tests.support.wire import Wire
 
 __all__ = ["postgres"]
@@ -36,10 +34,10 @@ def stripe(tmp_path_factory) -> Iterator[LocalStripe]:
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> ServiceDatabase:
-    database = postgres.provision("gateway", "stripe")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
-    return database
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
+    yield database
+    copies.drop(database)
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_common.money import Money
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.http.intake import BODY_MAX_BYTES
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_rig import an_operation
 from tests.support.gateway_webhooks import ADYEN, OTHER_STRIPE, STRIPE, hooks
 from tests.support.notices import (
@@ -24,18 +22,17 @@ from tests.support.notices import (
     stripe_event,
     stripe_headers,
 )
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 
 __all__ = ["hooks", "postgres"]
 FORGED_KEY = "FF" * 32
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
-    database = postgres.provision("gateway", "webhooks")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "webhooks")
+    copies.drop(database)
 
 
 def event_id(item: dict[str, Any]) -> str:

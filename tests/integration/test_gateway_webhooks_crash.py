@@ -9,27 +9,24 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_process import GatewayProcess
 from tests.support.gateway_rig import START_WAIT_S, accounts_file
 from tests.support.gateway_webhooks import ADYEN, Hooks, hook_account, hooks
 from tests.support.notices import adyen_body, adyen_item
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 
 __all__ = ["hooks", "postgres"]
 BURST = 300
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
-    database = postgres.provision("gateway", "hooks")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "hooks")
+    copies.drop(database)
 
 
 def intake_port(gateway: GatewayProcess) -> int:

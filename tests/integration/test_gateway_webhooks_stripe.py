@@ -5,16 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from cashier_common.money import Money
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.rpc.codec import late_to_proto
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_rig import a_command, a_follow_up, a_payout
 from tests.support.gateway_webhooks import hooks
-from tests.support.postgres_fixture import postgres
+from tests.support.postgres_fixture import Copies, postgres
 from tests.support.sandbox_notices import (
     STRIPE,
     connect,
@@ -30,11 +28,10 @@ MISCHIEF = {"double_ppm": 1_000_000, "scatter_ms": 300, "forge_ppm": 500_000}
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
-    database = postgres.provision("gateway", "stripehooks")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "stripehooks")
+    copies.drop(database)
 
 
 async def test_a_lost_answer_is_ended_by_the_webhook(hooks, sandbox):

@@ -12,7 +12,6 @@ import pytest
 
 from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.db.engine import Database
-from cashier_common.db.migrate import run_migrations
 from cashier_common.errors import PeerUnavailable
 from cashier_recon.clients.router import RouterEvents, fed_event
 from cashier_recon.flows.post_events import post_events
@@ -123,13 +122,12 @@ async def test_every_operation_is_booked_and_the_ledger_sums_to_zero(router, rec
 
 
 async def test_a_feed_that_is_killed_again_and_again_keeps_the_same_books(
-    postgres, router, recon_db, sql, books_of, monkeypatch
+    copies, router, recon_db, sql, books_of, monkeypatch
 ):
     a_busy_day(router)
     await run_until_read(router, recon_db)
     wanted = await books_of(sql)
-    other = postgres.provision("recon", "again")
-    await run_migrations("cashier_recon", other.owner_url)
+    other = copies.of("recon")
     monkeypatch.setattr(feed_module, "BATCH_MAX", 23)
     monkeypatch.setattr(feed_module, "LINGER_S", 0.005)
     monkeypatch.setattr(feed_module, "BACK_OFF_FIRST_S", 0.01)
@@ -155,7 +153,7 @@ async def test_a_feed_that_is_killed_again_and_again_keeps_the_same_books(
     finally:
         await look.close()
         await db.close()
-        postgres.drop("recon", "again")
+        copies.drop(other)
 
 
 async def test_two_feeds_of_one_shard_book_once(router, recon_db, sql):

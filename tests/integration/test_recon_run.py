@@ -7,7 +7,6 @@ import random
 import pytest
 
 from cashier_common.db.engine import Database
-from cashier_common.db.migrate import run_migrations
 from cashier_common.errors import EtagMismatch, FieldInvalid, TransitionRefused
 from cashier_recon.domain.errors import RunInProgress
 from cashier_recon.flows import start_run
@@ -62,13 +61,12 @@ async def test_every_type_of_exception_is_found_and_every_cent_has_a_name(world,
     assert all("Next: " in r["detail"] and r["detail"].endswith(".") for r in sentences)
 
 
-async def test_the_order_of_rows_and_files_does_not_change_the_result(postgres, world, sql):
+async def test_the_order_of_rows_and_files_does_not_change_the_result(copies, world, sql):
     rows = await every_type(world)
     await world.load(rows)
     first = await world.run()
     for seed in (1, 2):
-        other = postgres.provision("recon", f"order{seed}")
-        await run_migrations("cashier_recon", other.owner_url)
+        other = copies.of("recon")
         db = await Database.connect(other.app_url, name="order")
         try:
             again = World(db, other.app_url)
@@ -84,7 +82,7 @@ async def test_the_order_of_rows_and_files_does_not_change_the_result(postgres, 
             assert first.result_hash == (await again.run()).result_hash
         finally:
             await db.close()
-            postgres.drop("recon", f"order{seed}")
+            copies.drop(other)
 
 
 async def test_money_that_cannot_be_read_leaves_the_run_incomplete(world):
@@ -143,7 +141,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("place", ["recon.run_planned", "recon.run_applied"])
 @pytest.mark.parametrize("after", [1, 3])
 async def test_a_run_that_is_killed_ends_as_if_it_had_not_been(
-    postgres, world, sql, monkeypatch, place, after
+    copies, world, sql, monkeypatch, place, after
 ):
     monkeypatch.setattr(start_run, "PLAN_ITEMS_MAX", 5)
     monkeypatch.setattr(start_run, "APPLY_ITEMS_MAX", 3)
@@ -155,8 +153,7 @@ async def test_a_run_that_is_killed_ends_as_if_it_had_not_been(
         if name == place and next(hits) == after:
             raise Killed
 
-    other = postgres.provision("recon", "killed")
-    await run_migrations("cashier_recon", other.owner_url)
+    other = copies.of("recon")
     db = await Database.connect(other.app_url, name="killed")
     try:
         again = World(db, other.app_url)
@@ -174,7 +171,7 @@ async def test_a_run_that_is_killed_ends_as_if_it_had_not_been(
         assert wanted.bridge == ended.bridge
     finally:
         await db.close()
-        postgres.drop("recon", "killed")
+        copies.drop(other)
 
 
 async def test_two_runs_at_once_one_wins_and_the_other_says_so(world):

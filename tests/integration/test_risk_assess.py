@@ -19,7 +19,6 @@ from cashier_risk.rule_sets import load_rules
 from tests.support.risk_facts import MERCHANT, assess_request
 from tests.support.risk_server import (  # noqa: F401 - fixtures
     KEY,
-    a_database,
     a_server,
     a_valkey,
     risk_server,

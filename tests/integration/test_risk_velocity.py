@@ -17,7 +17,6 @@ from cashier_risk.rpc.asked import asked
 from cashier_risk.storage.truth import DatabaseTruth
 from tests.support.risk_facts import MERCHANT, assess_request
 from tests.support.risk_server import (  # noqa: F401 - fixtures
-    a_database,
     a_server,
     a_valkey,
     risk_server,

@@ -2,15 +2,13 @@
 
 import pytest
 
-from cashier_common.db.migrate import run_migrations
 from tests.support.crypto_chain import InProcessChain
 from tests.support.crypto_rig import a_rig
 
 
 @pytest.fixture
-async def service(empty_database):
-    await run_migrations("cashier_crypto", empty_database.owner_url)
-    return empty_database
+def service(crypto_database):
+    return crypto_database
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import asyncpg
 import pytest
 
 from cashier_common.db.engine import Database
-from cashier_common.db.migrate import run_migrations
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.flows.apply_accounts import Applied, apply_accounts
 from cashier_gateway.flows.ports import Origin
@@ -16,10 +15,9 @@ ANN = Origin("operator/ann", "")
 
 
 @pytest.fixture
-async def service(empty_database: Any) -> Any:
+def service(gateway_database: Any) -> Any:
     """A database of the gateway without an account."""
-    await run_migrations("cashier_gateway", empty_database.owner_url)
-    return empty_database
+    return gateway_database
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from cashier_common.db.audit import read_late, shard_of
-from cashier_common.db.migrate import run_migrations
 from cashier_gateway.domain.call import Call
 from cashier_gateway.domain.outcome import Answer
 from cashier_gateway.flows.ports import Keep, Terminal
 from cashier_gateway.flows.stream_outcomes import LateOutcome, stream_outcomes
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from tests.support.gateway_rig import MERCHANT, Rig, running_sandbox, sandbox_account
+from tests.support.postgres_fixture import Copies
 from tests.support.sandbox_process import Sandbox
 
 
@@ -25,12 +24,11 @@ def sandbox(tmp_path_factory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def service(postgres: EmbeddedPostgres) -> Iterator[ServiceDatabase]:
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
     """A database of the gateway's own for one file of tests."""
-    database = postgres.provision("gateway", "sandbox")
-    asyncio.run(run_migrations("cashier_gateway", database.owner_url))
+    database = copies.of("gateway")
     yield database
-    postgres.drop("gateway", "sandbox")
+    copies.drop(database)
 
 
 @pytest.fixture

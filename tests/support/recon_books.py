@@ -8,9 +8,7 @@ import asyncpg
 import pytest
 
 from cashier_common.db.engine import Database
-from cashier_common.db.migrate import run_migrations
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)
 BOOKS = (
@@ -19,16 +17,6 @@ BOOKS = (
     "SELECT * FROM expectations ORDER BY operation",
     "SELECT * FROM cursors ORDER BY source, shard",
 )
-
-
-@pytest.fixture
-async def recon_database(postgres: EmbeddedPostgres) -> AsyncIterator[ServiceDatabase]:
-    """An own database of recon with its schema, dropped after the test."""
-    instance = f"t{next(_numbers)}"
-    database = postgres.provision("recon", instance)
-    await run_migrations("cashier_recon", database.owner_url)
-    yield database
-    postgres.drop("recon", instance)
 
 
 @pytest.fixture

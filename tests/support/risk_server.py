@@ -15,12 +15,10 @@ import yaml
 from cashier.risk.v1 import assessment_pb2, risk_service_pb2
 from cashier.risk.v1.risk_admin_service_pb2_grpc import RiskAdminServiceStub
 from cashier.risk.v1.risk_service_pb2_grpc import RiskServiceStub
-from cashier_common.db.migrate import run_migrations
 from cashier_common.rpc.server import MeshServer
 from cashier_common.service import Role
 from cashier_common.settings import Environment
 from cashier_mesh.databases import ServiceDatabase
-from cashier_mesh.postgres import EmbeddedPostgres
 from cashier_mesh.valkey import EmbeddedValkey
 from cashier_risk.app import build
 from cashier_risk.settings import RiskSettings
@@ -53,16 +51,6 @@ class RiskServer:
             return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
-
-
-@pytest.fixture(name="risk_database")
-async def a_database(postgres: EmbeddedPostgres) -> AsyncIterator[ServiceDatabase]:
-    """A migrated database, dropped after the test."""
-    instance = f"r{next(_numbers)}"
-    database = postgres.provision("risk", instance)
-    await run_migrations("cashier_risk", database.owner_url)
-    yield database
-    postgres.drop("risk", instance)
 
 
 @pytest.fixture(name="valkey")

@@ -4,17 +4,15 @@ import pytest
 
 from cashier_common.clock import SystemClock
 from cashier_common.db.engine import Database
-from cashier_common.db.migrate import run_migrations
 from cashier_router.flows.ports import World
 from cashier_router.storage.store import PaymentStore
 from tests.support.router_book import QUESTIONS, NoRails, Shelf, through
 
 
 @pytest.fixture
-async def shelf(empty_database, as_owner):
+async def shelf(router_database, as_owner):
     """The router's own tables, empty."""
-    await run_migrations("cashier_router", empty_database.owner_url)
-    database = await Database.connect(empty_database.app_url, name="test")
+    database = await Database.connect(router_database.app_url, name="test")
     store = PaymentStore(database, QUESTIONS)
     world = World(
         store=store, risk=None, rails=NoRails(), clock=SystemClock(), failpoint=through,

@@ -47,22 +47,16 @@ class Server:
         `instance` makes a further database of the same service (and roles), for tests.
         """
         database, owner, app = self._names(service, instance)
-        passwords = {role: secret(self.secrets_dir / role) for role in (owner, app)}
+        passwords = {role: self._password(role) for role in (owner, app)}
         _run(_provision(self.admin_url, database, owner, app, passwords))
-        return ServiceDatabase(
-            service=service,
-            name=database,
-            owner_url=url_for(self.admin_url, owner, passwords[owner], database),
-            app_url=url_for(self.admin_url, app, passwords[app], database),
-        )
+        return self._database(service, instance)
 
-    def clone(self, service: str, instance: str) -> ServiceDatabase:
-        """Copy a service's migrated database (to which nobody is connected) under another name."""
-        source, owner, app = self._names(service, "")
+    def clone(self, service: str, instance: str, source: str = "") -> ServiceDatabase:
+        """Copy a database of a service (to which nobody is connected) with its rows and rights."""
+        original, owner, app = self._names(service, source)
         database, *_ = self._names(service, instance)
-        _run(_create_from(self.admin_url, database, source, owner))
-        _run(_restrict(self.admin_url, database, owner, app))
-        return self.provision(service, instance)
+        _run(_clone(self.admin_url, database, original, owner, app))
+        return self._database(service, instance)
 
     def drop(self, service: str, instance: str) -> None:
         """Remove a further database of a service and end its connections."""
@@ -73,6 +67,18 @@ class Server:
         """Keep every role but the administrator out of the databases that came with the server."""
         for database in ("postgres", "template1"):
             _run(_execute(self.admin_url, f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"))
+
+    def _database(self, service: str, instance: str) -> ServiceDatabase:
+        database, owner, app = self._names(service, instance)
+        return ServiceDatabase(
+            service=service,
+            name=database,
+            owner_url=url_for(self.admin_url, owner, self._password(owner), database),
+            app_url=url_for(self.admin_url, app, self._password(app), database),
+        )
+
+    def _password(self, role: str) -> str:
+        return secret(self.secrets_dir / role)
 
     def _names(self, service: str, instance: str) -> tuple[str, str, str]:
         for word in filter(None, (service, instance)):
@@ -121,7 +127,7 @@ async def _provision(
             await admin.execute(
                 f'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE template0 ENCODING \'UTF8\''
             )
-        await _restrict_with(admin, admin_url, database, owner, app)
+        await _restrict(admin, admin_url, database, owner, app)
     finally:
         await admin.close()
 
@@ -135,21 +141,10 @@ async def _ensure_role(admin: "asyncpg.Connection[Any]", role: str, password: st
     )
 
 
-async def _restrict(admin_url: str, database: str, owner: str, app: str) -> None:
-    admin = await _connect(admin_url)
-    try:
-        await _restrict_with(admin, admin_url, database, owner, app)
-    finally:
-        await admin.close()
-
-
-async def _restrict_with(
+async def _restrict(
     admin: "asyncpg.Connection[Any]", admin_url: str, database: str, owner: str, app: str
 ) -> None:
-    await admin.execute(
-        f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;'
-        f'GRANT CONNECT ON DATABASE "{database}" TO "{owner}", "{app}"'
-    )
+    await _admit(admin, database, owner, app)
     inside = await _connect(database_of(admin_url, database))
     try:
         # A table is append-only for the app until a migration grants it UPDATE or DELETE.
@@ -168,8 +163,21 @@ async def _restrict_with(
         await inside.close()
 
 
-async def _create_from(admin_url: str, database: str, source: str, owner: str) -> None:
-    await _execute(admin_url, f'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE "{source}"')
+async def _admit(admin: "asyncpg.Connection[Any]", database: str, owner: str, app: str) -> None:
+    await admin.execute(
+        f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;'
+        f'GRANT CONNECT ON DATABASE "{database}" TO "{owner}", "{app}"'
+    )
+
+
+async def _clone(admin_url: str, database: str, source: str, owner: str, app: str) -> None:
+    """Rights inside a database are copied with it; those on it are not."""
+    admin = await _connect(admin_url)
+    try:
+        await admin.execute(f'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE "{source}"')
+        await _admit(admin, database, owner, app)
+    finally:
+        await admin.close()
 
 
 async def _execute(admin_url: str, statement: str) -> None:

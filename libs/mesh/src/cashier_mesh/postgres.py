@@ -100,9 +100,9 @@ class EmbeddedPostgres:
         """Create a service's database and roles where missing; see `databases.Server`."""
         return self.server().provision(service, instance)
 
-    def clone(self, service: str, instance: str) -> ServiceDatabase:
-        """Copy a service's migrated database for one test."""
-        return self.server().clone(service, instance)
+    def clone(self, service: str, instance: str, source: str = "") -> ServiceDatabase:
+        """Copy a service's database; see `databases.Server`."""
+        return self.server().clone(service, instance, source)
 
     def drop(self, service: str, instance: str) -> None:
         """Remove a further database of a service."""
