@@ -178,19 +178,23 @@ class DisplayCode(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What kind: pix, voucher."""
+    """What kind: PIX_QR (the text of the QR code, to scan or to copy) or VOUCHER (the number to pay with)."""
     code: _builtins.str
     """The code's text."""
+    url: _builtins.str
+    """The processor's page that shows the code, for printing say; empty where it has none."""
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         code: _builtins.str = ...,
+        url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kind", b"kind", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,7 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     BILLING_ADDRESS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The merchant's own id of the customer, at most 128 characters."""
     country: _builtins.str
@@ -38,6 +39,10 @@ class Customer(_message.Message):
     """ISO 3166-2 subdivision, where a licence is given per state: US-NJ."""
     email: _builtins.str
     """E-mail address."""
+    document: _builtins.str
+    """Tax number of the person or company, 5 to 20 characters: CPF or CNPJ in Brazil, RFC or CURP in Mexico.
+    Only processor accounts that require it are told; a rail keeps it until it knows the outcome.
+    """
     @_builtins.property
     def billing_address(self) -> Global___Address:
         """Billing address."""
@@ -55,10 +60,11 @@ class Customer(_message.Message):
         email: _builtins.str = ...,
         billing_address: Global___Address | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        document: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing_address", b"billing_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_address", b"billing_address", "country", b"country", "customer_id", b"customer_id", "email", b"email", "subdivision", b"subdivision", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_address", b"billing_address", "country", b"country", "customer_id", b"customer_id", "document", b"document", "email", b"email", "subdivision", b"subdivision", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

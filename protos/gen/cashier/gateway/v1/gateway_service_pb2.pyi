@@ -44,6 +44,7 @@ class AuthorizeRequest(_message.Message):
     RETURN_URL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     OFF_SESSION_FIELD_NUMBER: _builtins.int
+    INSTALLMENTS_FIELD_NUMBER: _builtins.int
     merchant: _builtins.str
     """Merchant."""
     operation: _builtins.str
@@ -60,6 +61,8 @@ class AuthorizeRequest(_message.Message):
     """Where the customer's browser goes after a redirect."""
     off_session: _builtins.bool
     """True when the customer is not present."""
+    installments: _builtins.int
+    """In how many monthly parts the issuer collects the amount, 1 to 24; 1 when unset. Cards only."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount."""
@@ -96,10 +99,11 @@ class AuthorizeRequest(_message.Message):
         return_url: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         off_session: _builtins.bool = ...,
+        installments: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer", b"customer", "device", b"device", "expire_time", b"expire_time", "instrument", b"instrument"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "customer", b"customer", "device", b"device", "expire_time", b"expire_time", "instrument", b"instrument", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "off_session", b"off_session", "operation", b"operation", "processor_account", b"processor_account", "return_url", b"return_url", "statement_descriptor", b"statement_descriptor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture", b"capture", "customer", b"customer", "device", b"device", "expire_time", b"expire_time", "installments", b"installments", "instrument", b"instrument", "merchant", b"merchant", "merchant_reference", b"merchant_reference", "off_session", b"off_session", "operation", b"operation", "processor_account", b"processor_account", "return_url", b"return_url", "statement_descriptor", b"statement_descriptor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,6 +70,8 @@ class ProcessorAccount(_message.Message):
     VAULT_TOKENS_ACCEPTED_FIELD_NUMBER: _builtins.int
     SETTLEMENT_LAG_DAYS_FIELD_NUMBER: _builtins.int
     STRICT_CONTROLS_FIELD_NUMBER: _builtins.int
+    MAX_INSTALLMENTS_FIELD_NUMBER: _builtins.int
+    PAYER_REQUIRED_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Id, unique over all rails: `sandbox-us`."""
     processor: _builtins.str
@@ -82,6 +84,10 @@ class ProcessorAccount(_message.Message):
     """Days after the operation when settlement is due."""
     strict_controls: _builtins.bool
     """Whether it has stricter controls, for suspicious customers."""
+    max_installments: _builtins.int
+    """Most installments of a card payment; 1 means that it takes none."""
+    payer_required: _builtins.bool
+    """Whether it wants to know who pays: name, e-mail address and document. Others are not told."""
     @_builtins.property
     def merchants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Merchants that may use it; all when empty."""
@@ -141,10 +147,12 @@ class ProcessorAccount(_message.Message):
         vault_tokens_accepted: _builtins.bool = ...,
         settlement_lag_days: _builtins.int = ...,
         strict_controls: _builtins.bool = ...,
+        max_installments: _builtins.int = ...,
+        payer_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "fee_schedule", b"fee_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_codes", b"asset_codes", "capabilities", b"capabilities", "card_brands", b"card_brands", "countries", b"countries", "fee_schedule", b"fee_schedule", "licences", b"licences", "limits", b"limits", "merchant_category_codes", b"merchant_category_codes", "merchants", b"merchants", "methods", b"methods", "processor", b"processor", "settlement_lag_days", b"settlement_lag_days", "state", b"state", "strict_controls", b"strict_controls", "vault_tokens_accepted", b"vault_tokens_accepted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "asset_codes", b"asset_codes", "capabilities", b"capabilities", "card_brands", b"card_brands", "countries", b"countries", "fee_schedule", b"fee_schedule", "licences", b"licences", "limits", b"limits", "max_installments", b"max_installments", "merchant_category_codes", b"merchant_category_codes", "merchants", b"merchants", "methods", b"methods", "payer_required", b"payer_required", "processor", b"processor", "settlement_lag_days", b"settlement_lag_days", "state", b"state", "strict_controls", b"strict_controls", "vault_tokens_accepted", b"vault_tokens_accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

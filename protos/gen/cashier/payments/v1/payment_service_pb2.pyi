@@ -63,6 +63,7 @@ class CreatePaymentRequest(_message.Message):
     JURISDICTION_FIELD_NUMBER: _builtins.int
     MERCHANT_CATEGORY_CODE_FIELD_NUMBER: _builtins.int
     OFF_SESSION_FIELD_NUMBER: _builtins.int
+    INSTALLMENTS_FIELD_NUMBER: _builtins.int
     merchant: _builtins.str
     """Merchant."""
     merchant_reference: _builtins.str
@@ -79,6 +80,10 @@ class CreatePaymentRequest(_message.Message):
     """Merchant category code that the payment is for, four digits."""
     off_session: _builtins.bool
     """True for a payment that the customer is not present for (merchant initiated)."""
+    installments: _builtins.int
+    """In how many monthly parts the issuer collects the amount from the customer, 1 to 24; 1 when unset. The
+    merchant gets the whole amount. Cards only.
+    """
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Amount, positive."""
@@ -115,10 +120,11 @@ class CreatePaymentRequest(_message.Message):
         jurisdiction: _builtins.str = ...,
         merchant_category_code: _builtins.str = ...,
         off_session: _builtins.bool = ...,
+        installments: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "customer", b"customer", "device", b"device", "instrument", b"instrument"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture_method", b"capture_method", "customer", b"customer", "device", b"device", "instrument", b"instrument", "jurisdiction", b"jurisdiction", "merchant", b"merchant", "merchant_category_code", b"merchant_category_code", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "off_session", b"off_session", "return_url", b"return_url", "statement_descriptor", b"statement_descriptor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "capture_method", b"capture_method", "customer", b"customer", "device", b"device", "installments", b"installments", "instrument", b"instrument", "jurisdiction", b"jurisdiction", "merchant", b"merchant", "merchant_category_code", b"merchant_category_code", "merchant_reference", b"merchant_reference", "metadata", b"metadata", "off_session", b"off_session", "return_url", b"return_url", "statement_descriptor", b"statement_descriptor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
