@@ -57,6 +57,7 @@ async def test_asking_twice_moves_money_once(bench, kind):
     assert [(MOVES[kind], "EUR")] == await bench.moves(call)
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("behaviour", ["lost_answer", "500_after"])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_answer_that_did_not_come_is_a_doubt_and_the_door_finds_the_truth(
@@ -72,6 +73,7 @@ async def test_an_answer_that_did_not_come_is_a_doubt_and_the_door_finds_the_tru
     assert [(MOVES[kind], "EUR")] == await bench.moves(call)
 
 
+@pytest.mark.some(5)  # they wait
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_timeout_is_a_doubt(bench, kind):
     call = await bench.ready(kind)
@@ -104,6 +106,7 @@ async def test_what_was_never_sent_is_gone_only_behind_a_closed_door(bench, kind
         assert [(MOVES[kind], "EUR")] == await bench.moves(call)
 
 
+@pytest.mark.some(5)  # they wait
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_request_that_arrives_after_the_door_was_closed_changes_nothing(bench, kind):
     call = await bench.ready(kind)

@@ -148,9 +148,8 @@ async def test_routers_that_die_in_a_storm_charge_no_one_twice(
 async def test_a_killed_gateway_leaves_doubts_that_end_by_evidence(
     mesh, checkout, processors, whole_again
 ):
-    """It dies before anything was sent, and where the run's seed says."""
-    first, *others = GATEWAY_POINTS
-    await _doubts_end_by_evidence(mesh, checkout, processors, [first, *picked(others, 1)])
+    """It dies where the run's seed says."""
+    await _doubts_end_by_evidence(mesh, checkout, processors, picked(list(GATEWAY_POINTS), 1))
 
 
 @pytest.mark.long
@@ -167,6 +166,7 @@ async def _doubts_end_by_evidence(
     caught: dict[str, list[str]] = {}
     when_killed: dict[str, dict[str, int]] = {}
     heard: list[Answer] = []
+    on_second_rail: Sequence[Payment] = ()
     saved: Wishes = {}  # these have a token at a second account, too
     for point in points:
         sent, _ = GATEWAY_POINTS[point]
@@ -174,7 +174,7 @@ async def _doubts_end_by_evidence(
         if point == "gateway.after_create":
             paid = {k: r for k, r in paid.items() if _token_account(r) != "sandbox-us"}
         keys = caught[point] = list(paid)
-        if not saved:
+        if not saved and len(points) > 1:  # a second life is needed to see where they end
             saved = {a_key(): a_payment("sandbox-us", sandbox_global="tok_ok") for _ in range(5)}
             paid |= saved
         await arm(mesh, "gateway", f"{point}:{HELD}")
@@ -201,7 +201,7 @@ async def _doubts_end_by_evidence(
         assert dict.fromkeys(names(keys), sent) == when_killed[point], point
         assert [end] * len(keys) == [payment.state for payment in ended[point]], point
         assert when_killed[point] == await charged(processors, keys), point
-    assert {Payment.STATE_SUCCEEDED} == {payment.state for payment in on_second_rail}
+    assert [Payment.STATE_SUCCEEDED] * len(saved) == [p.state for p in on_second_rail]
     assert [(Operation.STATE_NOT_FOUND, Operation.STATE_SUCCEEDED)] * len(saved) == [
         tuple(operation.state for operation in payment.operations) for payment in on_second_rail
     ]
