@@ -498,6 +498,14 @@ class GetHealthResponse(_message.Message):
         LATENCY_P50_MS_FIELD_NUMBER: _builtins.int
         LATENCY_P95_MS_FIELD_NUMBER: _builtins.int
         LATENCY_P99_MS_FIELD_NUMBER: _builtins.int
+        SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
+        SOFT_DECLINE_COUNT_FIELD_NUMBER: _builtins.int
+        HARD_DECLINE_COUNT_FIELD_NUMBER: _builtins.int
+        TECHNICAL_FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+        TIMEOUT_COUNT_FIELD_NUMBER: _builtins.int
+        LATENCY_BASELINE_P99_MS_FIELD_NUMBER: _builtins.int
+        RETRY_TIME_FIELD_NUMBER: _builtins.int
+        REPLICAS_AGREE_FIELD_NUMBER: _builtins.int
         processor_account: _builtins.str
         """Processor account."""
         method: _instrument_pb2.PaymentMethod.ValueType
@@ -520,6 +528,24 @@ class GetHealthResponse(_message.Message):
         """95th percentile."""
         latency_p99_ms: _builtins.int
         """99th percentile."""
+        success_count: _builtins.int
+        """Of the operations: done, accepted, or waiting for the customer."""
+        soft_decline_count: _builtins.int
+        """Of the operations: declined, another account may take them."""
+        hard_decline_count: _builtins.int
+        """Of the operations: declined everywhere."""
+        technical_failure_count: _builtins.int
+        """Of the operations: refused connections, 5xx, unreadable answers. The processor's fault."""
+        timeout_count: _builtins.int
+        """Of the operations: no answer in time. The processor's fault."""
+        latency_baseline_p99_ms: _builtins.int
+        """Its usual 99th percentile, which the weight is measured by; 0 while it is not known."""
+        replicas_agree: _builtins.bool
+        """Whether all replicas agreed on it; else the replica that answers saw it alone."""
+        @_builtins.property
+        def retry_time(self) -> _timestamp_pb2.Timestamp:
+            """When an open breaker lets the first request pass again."""
+
         def __init__(
             self,
             *,
@@ -534,10 +560,18 @@ class GetHealthResponse(_message.Message):
             latency_p50_ms: _builtins.int = ...,
             latency_p95_ms: _builtins.int = ...,
             latency_p99_ms: _builtins.int = ...,
+            success_count: _builtins.int = ...,
+            soft_decline_count: _builtins.int = ...,
+            hard_decline_count: _builtins.int = ...,
+            technical_failure_count: _builtins.int = ...,
+            timeout_count: _builtins.int = ...,
+            latency_baseline_p99_ms: _builtins.int = ...,
+            retry_time: _timestamp_pb2.Timestamp | None = ...,
+            replicas_agree: _builtins.bool = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["retry_time", b"retry_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_code", b"asset_code", "breaker_state", b"breaker_state", "country_group", b"country_group", "latency_p50_ms", b"latency_p50_ms", "latency_p95_ms", b"latency_p95_ms", "latency_p99_ms", b"latency_p99_ms", "method", b"method", "processor_account", b"processor_account", "sample_count", b"sample_count", "success_ppm", b"success_ppm", "weight_ppm", b"weight_ppm"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_code", b"asset_code", "breaker_state", b"breaker_state", "country_group", b"country_group", "hard_decline_count", b"hard_decline_count", "latency_baseline_p99_ms", b"latency_baseline_p99_ms", "latency_p50_ms", b"latency_p50_ms", "latency_p95_ms", b"latency_p95_ms", "latency_p99_ms", b"latency_p99_ms", "method", b"method", "processor_account", b"processor_account", "replicas_agree", b"replicas_agree", "retry_time", b"retry_time", "sample_count", b"sample_count", "soft_decline_count", b"soft_decline_count", "success_count", b"success_count", "success_ppm", b"success_ppm", "technical_failure_count", b"technical_failure_count", "timeout_count", b"timeout_count", "weight_ppm", b"weight_ppm"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
