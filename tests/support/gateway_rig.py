@@ -171,9 +171,12 @@ class Rig:
 
 
 def adapter(account: ProcessorAccount) -> Any:
-    """The real adapter of an account whose address and test key stand in the account itself."""
+    """The real adapter of an account whose address and test keys stand in the account itself."""
     return ADAPTERS[account.processor](
-        account, base_url=account.base_url, credential=account.credential.removeprefix("test:")
+        account,
+        base_url=account.base_url,
+        credential=account.credential.removeprefix("test:"),
+        webhook_secrets=tuple(one.removeprefix("test:") for one in account.webhook_secrets),
     )
 
 

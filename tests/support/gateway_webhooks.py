@@ -11,7 +11,6 @@ from aiohttp import web
 
 from cashier_common.clock import SystemClock
 from cashier_common.money import Money
-from cashier_gateway.app import ADAPTERS
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.lifecycle import Event, State
@@ -23,7 +22,7 @@ from cashier_gateway.http.intake import Intake, open_intake
 from cashier_gateway.storage.inbox import Inbox
 from cashier_gateway.workers.inbox import Postman
 from cashier_mesh.databases import ServiceDatabase
-from tests.support.gateway_rig import MERCHANT, ORIGIN, Rig, an_operation
+from tests.support.gateway_rig import MERCHANT, ORIGIN, Rig, adapter, an_operation
 from tests.support.gateway_sandbox import late_outcomes
 from tests.support.notices import (
     ADYEN_KEY,
@@ -70,15 +69,6 @@ def hook_account(name: str, **changes: Any) -> ProcessorAccount:
     return ProcessorAccount.model_validate(facts | changes)
 
 
-def hook_terminal(account: ProcessorAccount) -> Terminal:
-    """The real adapter, with the secrets that stand in the account."""
-    secrets = tuple(one.removeprefix("test:") for one in account.webhook_secrets)
-    processor = ADAPTERS[account.processor](
-        account, base_url=account.base_url, credential="a-key", webhook_secrets=secrets
-    )
-    return Terminal(account, processor)
-
-
 @dataclass
 class Hooks:
     """The intake on a port, and the worker behind it, which runs when the test says so."""
@@ -90,9 +80,8 @@ class Hooks:
     @classmethod
     async def open(cls, service: ServiceDatabase) -> "Hooks":
         rig = await Rig.open(service)
-        rig.terminals.update(
-            {name: hook_terminal(hook_account(name)) for name in (ADYEN, STRIPE, OTHER_STRIPE)}
-        )
+        accounts = [hook_account(name) for name in (ADYEN, STRIPE, OTHER_STRIPE)]
+        rig.terminals.update({one.account_id: Terminal(one, adapter(one)) for one in accounts})
         inbox = Inbox(rig.database)
         runner = await open_intake(Intake(inbox, rig.terminals), "127.0.0.1", 0)
         return cls(rig, runner, inbox)
@@ -139,11 +128,12 @@ class Hooks:
         account: str = ADYEN,
         reference: str = "",
         operation: str = "",
+        amount: Money = Money(1250, "EUR"),  # noqa: B008 - a value that nobody can change
         **request: Any,
     ) -> Call:
-        """A call of 12.50 EUR that stands in this state."""
+        """A call, of 12.50 EUR by default, that stands in this state."""
         asked = Request(kind, **({"capture": kind is Kind.AUTHORIZE} | request))
-        command = Command(MERCHANT, operation or an_operation(), account, Money(1250, "EUR"), asked)
+        command = Command(MERCHANT, operation or an_operation(), account, amount, asked)
         call = Call.submitted(command, b"f", traceparent="", at=datetime.now(UTC))
         call = replace(call, reference=reference)
         book = self.rig.book

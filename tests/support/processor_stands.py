@@ -5,7 +5,7 @@ A new adapter joins the suite with one entry in `STANDS`.
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Answer
+from cashier_sandbox.processors.imitation import IMITATIONS
 from tests.support.gateway_rig import ABLE, MERCHANT, adapter
 from tests.support.sandbox_process import Sandbox
 
@@ -37,15 +38,28 @@ _numbers = itertools.count(1)
 class Stand:
     """One adapter in front of one API of the sandbox.
 
-    `later` are the kinds that its processor accepts at once and answers by webhook; `terms` is
-    what its account says beside what every account says.
+    `later` are the kinds that its processor accepts at once and answers by webhook; `untold` those
+    that no webhook of its ends; `terms` is what its account says beside what every account says.
+    `finish` lets the processor decide what it would leave open for days, before it can tell.
     """
 
     name: str
     processor: str
     imitates: str
     later: frozenset[Kind] = frozenset()
+    untold: frozenset[Kind] = frozenset()
     terms: Mapping[str, Any] = field(default_factory=dict)
+    finish: Callable[["Bench", Call], Awaitable[None]] | None = None
+
+    @property
+    def webhook_secret(self) -> str:
+        """What its processor signs with; empty where it sends no webhooks."""
+        return self.secret_of(self.name)
+
+    def secret_of(self, name: str) -> str:
+        """A secret in the form that the processor gives it."""
+        face = IMITATIONS[self.imitates].notices
+        return face.secret(f"of {name}") if face else ""
 
     def done(self, kind: Kind) -> Event:
         """What a request that succeeds is answered."""
@@ -58,6 +72,7 @@ class Stand:
             "processor": self.processor,
             "base_url": f"http://127.0.0.1:{port}",
             "credential": f"test:key-of-{self.name}",
+            "webhook_secrets": [f"test:{self.webhook_secret}"] if self.webhook_secret else [],
             "honours_idempotency_keys": True,
             "assets": list(CURRENCIES),
             "fees": {"version": "v1", "percent_bps": 0},
@@ -69,7 +84,12 @@ class Stand:
 
 STANDS = (
     Stand(name="native", processor="sandbox", imitates="native"),
-    Stand(name="stripe", processor="stripe", imitates="stripe"),
+    Stand(
+        name="stripe",
+        processor="stripe",
+        imitates="stripe",
+        untold=frozenset({Kind.CAPTURE, Kind.VOID}),  # it tells what became of their intent
+    ),
     Stand(
         name="adyen",
         processor="adyen",

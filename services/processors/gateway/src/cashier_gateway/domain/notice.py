@@ -102,6 +102,7 @@ class Notice:
     - `kinds` are the calls that it can be about, the likeliest first. Where none of them is ours,
       `takes_from` are those whose money it took back: a refund that somebody made elsewhere.
     - `amount` is what the processor says was moved; None where it says no comparable amount.
+    - `elsewhere`: it came with our signature and is about another account, by its own words.
     - `reversal_reference` is set where the news, on a call that succeeded, takes money back.
     """
 
@@ -117,6 +118,7 @@ class Notice:
     reversal_reference: str = ""
     dispute: DisputeNews | None = None
     occurred_at: datetime | None = None
+    elsewhere: bool = False
 
     @property
     def reference(self) -> str:
@@ -139,6 +141,7 @@ class Notice:
             "reversal_reference": self.reversal_reference,
             "dispute": dispute.to_json() if dispute else None,
             "occurred_at": at.isoformat() if at else None,
+            "elsewhere": self.elsewhere,
         }
         return {name: value for name, value in facts.items() if value}
 
@@ -159,6 +162,7 @@ class Notice:
             reversal_reference=row.get("reversal_reference", ""),
             dispute=DisputeNews.from_json(dispute) if dispute else None,
             occurred_at=_moment(row.get("occurred_at")),
+            elsewhere=bool(row.get("elsewhere")),
         )
 
 

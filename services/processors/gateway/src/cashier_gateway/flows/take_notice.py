@@ -57,6 +57,8 @@ class TakeNotice:
     async def __call__(self, tx: UnitOfWork, letter: Letter) -> Taken:
         """What became of it; LeaseLost at the end of the unit when the call moved meanwhile."""
         notice = letter.notice
+        if notice.elsewhere:
+            return Taken.OTHER_ACCOUNT
         if notice.event is None and notice.dispute is None:
             return Taken.NOTHING
         seen = await self.letters.about(tx, letter.account, notice)

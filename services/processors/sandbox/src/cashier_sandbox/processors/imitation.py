@@ -16,6 +16,7 @@ from cashier_sandbox.processors.adyen.api import routes as adyen_routes
 from cashier_sandbox.processors.adyen.errors import ADYEN
 from cashier_sandbox.processors.adyen.notices import NOTICES as ADYEN_NOTICES
 from cashier_sandbox.processors.native.api import routes as native_routes
+from cashier_sandbox.processors.native.notices import NOTICES as NATIVE_NOTICES
 from cashier_sandbox.processors.stripe.api import routes as stripe_routes
 from cashier_sandbox.processors.stripe.errors import DIALECT as STRIPE
 from cashier_sandbox.processors.stripe.events import FACE as STRIPE_NOTICES
@@ -45,7 +46,7 @@ class Imitation:
 
 
 IMITATIONS: dict[str, Imitation] = {
-    "native": Imitation(routes=native_routes),
+    "native": Imitation(routes=native_routes, notices=NATIVE_NOTICES),
     "stripe": Imitation(
         routes=stripe_routes,
         dialect=STRIPE,

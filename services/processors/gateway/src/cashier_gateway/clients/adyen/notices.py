@@ -192,7 +192,7 @@ def _notice(item: Item, merchant_account: str, codes: Codes) -> Notice:
         occurred_at=item.at,
     )
     if item.account != merchant_account:
-        return replace(plain, detail=f"{told}, of another merchant account")
+        return replace(plain, elsewhere=True)
     if item.event in DISPUTES and item.success:
         return replace(
             plain, kinds=_CARRIES, operation=item.reference, dispute=_dispute(item),

@@ -5,9 +5,11 @@ from typing import Final
 
 import orjson
 
+from cashier_common.clock import Clock, SystemClock
 from cashier_gateway.clients.declines import Codes, load_codes
 from cashier_gateway.clients.failures import EXCHANGE_FAILURES, failure_answer, patience
 from cashier_gateway.clients.json_line import JsonLine
+from cashier_gateway.clients.sandbox.notices import read_notices
 from cashier_gateway.clients.sandbox.wire import (
     HTTP_CREATED,
     answer_of,
@@ -18,7 +20,7 @@ from cashier_gateway.clients.sandbox.wire import (
 from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.lifecycle import Event
-from cashier_gateway.domain.notice import Notice, NoticeFault, NoticeRefused
+from cashier_gateway.domain.notice import Notice
 from cashier_gateway.domain.outcome import Answer
 from cashier_gateway.flows.ports import Keep
 
@@ -36,8 +38,10 @@ class SandboxProcessor:
         base_url: str,
         credential: str,
         webhook_secrets: tuple[str, ...] = (),
+        clock: Clock | None = None,
     ) -> None:
-        del webhook_secrets  # it sends no webhooks
+        self._account, self._webhook_secrets = account.merchant_account, webhook_secrets
+        self._clock = clock or SystemClock()
         self._codes: Codes = load_codes("sandbox")
         self._line = JsonLine("sandbox", base_url)
         self._headers = {
@@ -71,9 +75,15 @@ class SandboxProcessor:
         return await self._key(call, "POST", f"/v1/keys/{call.downstream_key}/close")
 
     def read_notices(self, headers: Mapping[str, str], body: bytes) -> tuple[Notice, ...]:
-        """Its charges API sends no webhooks: whatever comes is somebody else's."""
-        del headers, body
-        raise NoticeRefused(NoticeFault.UNVERIFIED, "this processor sends no webhooks")
+        """Verify and read one webhook; NoticeRefused says why not."""
+        return read_notices(
+            headers,
+            body,
+            account=self._account,
+            secrets=self._webhook_secrets,
+            now=self._clock.now(),
+            codes=self._codes,
+        )
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,7 +1,5 @@
 """Stripe's webhooks: the raw bytes are verified first, and then read as what they are about."""
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ import orjson
 
 from cashier_common.money import Money
 from cashier_gateway.clients.declines import Codes
+from cashier_gateway.clients.signature import verify
 from cashier_gateway.clients.stripe.units import AmountNotExpressible, from_stripe
 from cashier_gateway.clients.stripe.wire import OPERATION_FIELD
 from cashier_gateway.domain.call import Kind
@@ -24,11 +23,7 @@ from cashier_gateway.domain.notice import (
     NoticeRefused,
 )
 
-HEADER: Final = "stripe-signature"
-# Stripe's own tolerance, and money-safety.md's: an older message may be a replay.
-SKEW_MAX_S: Final = 300
-# Stripe signs with each live secret of an endpoint, at most two while one is rolled over.
-SIGNATURES_MAX: Final = 8
+HEADER: Final = "Stripe-Signature"
 _CARRIES: Final = (Kind.CAPTURE, Kind.AUTHORIZE)
 _S = DisputeState
 DISPUTE_STATES: Final[Mapping[str, DisputeState]] = {
@@ -53,7 +48,7 @@ def read_notices(
     codes: Codes,
 ) -> tuple[Notice, ...]:
     """The event of a webhook; NoticeRefused when it is not proven to be Stripe's, or unreadable."""
-    verify(headers, body, secrets=secrets, now=now)
+    verify(headers, body, header=HEADER, secrets=secrets, now=now)
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -73,35 +68,6 @@ def read_notices(
         return _refunds_of(plain, thing, codes)
     read = _READERS.get(kind)
     return (plain if read is None else read(plain, thing, codes),)
-
-
-def verify(
-    headers: Mapping[str, str], body: bytes, *, secrets: tuple[str, ...], now: datetime
-) -> None:
-    """NoticeRefused unless one signature over the raw bytes fits one of the secrets, just now."""
-    told = next((text for name, text in headers.items() if name.lower() == HEADER), "")
-    parts = [part.strip().partition("=") for part in told.split(",")]
-    times = [text for name, _, text in parts if name == "t"]
-    signatures = [text for name, _, text in parts if name == "v1"]
-    if len(times) != 1 or not times[0].isascii() or not times[0].isdigit() or not signatures:
-        raise NoticeRefused(
-            NoticeFault.UNVERIFIED, "the header Stripe-Signature needs one t= and a v1="
-        )
-    signed = times[0].encode() + b"." + body
-    matches = False
-    for secret in secrets:  # every pair is compared, so that the time tells nothing
-        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
-        for signature in signatures[:SIGNATURES_MAX]:
-            matches |= hmac.compare_digest(expected, signature.encode(errors="replace"))
-    if not matches:
-        raise NoticeRefused(
-            NoticeFault.UNVERIFIED,
-            f"no signature fits any of the account's {len(secrets)} webhook secrets",
-        )
-    if len(times[0]) > len("9999999999") or abs(now.timestamp() - int(times[0])) > SKEW_MAX_S:
-        raise NoticeRefused(
-            NoticeFault.UNVERIFIED, f"it was signed more than {SKEW_MAX_S} s from now"
-        )
 
 
 def _intent(plain: Notice, intent: Mapping[str, Any], codes: Codes) -> Notice:
