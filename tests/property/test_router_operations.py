@@ -29,10 +29,10 @@ from cashier_router.domain.lifecycle import (
     payment_state,
 )
 from cashier_router.domain.overrides import RESOLUTIONS, replay, resolve
-from cashier_router.domain.payment import CANCELLATION, CaptureMethod, Direction, Dispute
+from cashier_router.domain.payment import CANCELLATION, CaptureMethod, Direction
 from cashier_router.domain.progress import Outcome, answer
 from cashier_router.storage.rows import operation_row, payment_row, to_payment
-from tests.support.router_values import AT, a_payment
+from tests.support.router_values import AT, a_payment, disputed
 
 E, K, S = OperationEvent, OperationKind, OperationState
 WHOLE_MINOR = 10_000
@@ -105,13 +105,10 @@ class OnePayment(RuleBasedStateMachine):
     )  # fmt: skip
     def the_bank_disputes(self, place, part, number, state, gone):
         target = self.chosen(place)
-        dispute = Dispute(
-            processor_reference=f"dp-{number}", account=target.account, target=target.number,
-            stage="chargeback", state=state, minor=part, funds_withdrawn=gone, reason_code="4853",
-            arn="", evidence_due_time=None, liability_shifted=False, create_time=AT,
-            update_time=AT,
+        later = disputed(
+            part, reference=f"dp-{number}", number=target.number, account=target.account,
+            state=state, withdrawn=gone,
         )  # fmt: skip
-        later = Later(News.DISPUTE, target.number, Outcome(E.LOSE_TRACK), dispute=dispute)
         heard = hear(self.payment, later, AT)
         self.move(heard.payment, heard.step)
 

@@ -1,14 +1,18 @@
 """Values of the router's domain for tests, so that a test names only what it changes."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cashier_common.money import Money
+from cashier_router.domain.afterwards import Later, News
 from cashier_router.domain.commands import CreatePayment
+from cashier_router.domain.dispute import DisputeNews, Told
 from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
+from cashier_router.domain.lifecycle import OperationEvent
 from cashier_router.domain.payment import CaptureMethod, Payment, Terms
-from cashier_router.domain.progress import Assessment, RiskDecision, begin
+from cashier_router.domain.progress import Assessment, Outcome, RiskDecision, begin
 from cashier_router.domain.routing import Account, Candidate, Decision
+from cashier_router.domain.standing import DisputeState, Stage
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 USD_100 = Money(10_000, "USD")
@@ -64,3 +68,17 @@ def a_payment(*accounts: str, **changes) -> Payment:
     """A payment that was just promised to the first of these accounts."""
     plan = a_plan(*(accounts or ("sandbox-us",)))
     return begin(a_command(**changes), an_assessment(), plan, actor_trace="", at=AT)[0]
+
+
+def disputed(minor=10_000, *, reference="dp_1", number=1, account="sandbox-us", **changes) -> Later:
+    """A processor's word about a dispute, `after_s` seconds after the start."""
+    at = AT + timedelta(seconds=changes.pop("after_s", 0))
+    stage = changes.pop("stage", "chargeback")
+    told = Told(
+        at=at, stage=Stage(stage) if stage else None,
+        state=DisputeState(changes.pop("state", "open")), minor=minor,
+        asset=changes.pop("asset", "USD"), withdrawn=changes.pop("withdrawn", True),
+        reason_code="10.4", heard_at=at, **changes,
+    )  # fmt: skip
+    news = DisputeNews(reference, account, number, told)
+    return Later(News.DISPUTE, number, Outcome(OperationEvent.LOSE_TRACK), dispute=news)

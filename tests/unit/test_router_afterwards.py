@@ -14,9 +14,9 @@ from cashier_router.domain.lifecycle import (
     OperationState,
     PaymentState,
 )
-from cashier_router.domain.payment import CaptureMethod, Direction, Dispute
+from cashier_router.domain.payment import CaptureMethod, Direction
 from cashier_router.domain.progress import Outcome, answer
-from tests.support.router_values import AT, USD_100, a_payment
+from tests.support.router_values import AT, USD_100, a_payment, disputed
 
 S, E, K = OperationState, OperationEvent, OperationKind
 
@@ -39,15 +39,6 @@ def taken_back(minor=None, reference="rev_1", number=1):
     amount = Money(minor, "USD") if minor else None
     outcome = Outcome(E.LOSE_TRACK, amount=amount, detail="R01 insufficient funds")
     return Later(News.TAKEN_BACK, number, outcome, reversal_reference=reference)
-
-
-def disputed(minor=10_000, *, reference="dp_1", withdrawn=True, state="open"):
-    dispute = Dispute(
-        processor_reference=reference, account="sandbox-us", target=1, stage="chargeback",
-        state=state, minor=minor, funds_withdrawn=withdrawn, reason_code="10.4", arn="",
-        evidence_due_time=None, liability_shifted=False, create_time=AT, update_time=AT,
-    )  # fmt: skip
-    return Later(News.DISPUTE, 1, Outcome(E.LOSE_TRACK), dispute=dispute)
 
 
 def late_success():

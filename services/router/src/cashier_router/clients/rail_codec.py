@@ -9,11 +9,13 @@ from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_accou
 from cashier_common.money import Money
 from cashier_common.rpc.status import refusal_reason
 from cashier_router.domain.afterwards import Later, News
+from cashier_router.domain.dispute import DisputeNews, Told
 from cashier_router.domain.instrument import Instrument, Method, TokenScope
 from cashier_router.domain.lifecycle import OperationEvent, OperationKind
-from cashier_router.domain.payment import Dispute, Operation, Payment, SettlementTerms
+from cashier_router.domain.payment import Operation, Payment, SettlementTerms
 from cashier_router.domain.progress import Outcome
 from cashier_router.domain.routing import Account
+from cashier_router.domain.standing import DisputeState, Stage
 from cashier_router.flows.ports import LateOutcome
 
 _O = outcome_pb2.Outcome
@@ -59,6 +61,12 @@ _METHODS: dict[Method, int] = {
     Method.STABLECOIN: instrument_pb2.PAYMENT_METHOD_STABLECOIN,
 }
 _METHOD_NAMES = {number: method for method, number in _METHODS.items()}
+_STAGES: dict[int, Stage] = {
+    outcome_pb2.DisputeNotice.Stage.Value(f"STAGE_{stage.name}"): stage for stage in Stage
+}
+_DISPUTE_STATES: dict[int, DisputeState] = {
+    outcome_pb2.DisputeNotice.State.Value(f"STATE_{state.name}"): state for state in DisputeState
+}
 _SCOPES = {
     TokenScope.PROCESSOR_ACCOUNT: instrument_pb2.InstrumentToken.SCOPE_PROCESSOR_ACCOUNT,
     TokenScope.VAULT: instrument_pb2.InstrumentToken.SCOPE_VAULT,
@@ -109,24 +117,32 @@ def _later(number: int, told: outcome_pb2.Outcome) -> Later:
     if told.state == _O.STATE_REVERSED:
         reference = told.reversal_reference or told.processor_reference
         return Later(News.TAKEN_BACK, number, evidence, reversal_reference=reference)
-    if told.state == _O.STATE_DISPUTED and told.HasField("dispute"):
-        return Later(News.DISPUTE, number, evidence, dispute=_dispute(number, told))
+    news = _dispute(number, told) if told.state == _O.STATE_DISPUTED else None
+    if news is not None:
+        return Later(News.DISPUTE, number, evidence, dispute=news)
     return Later(News.UNKNOWN, number, evidence)
 
 
-def _dispute(number: int, told: outcome_pb2.Outcome) -> Dispute:
-    notice, at = told.dispute, told.observe_time.ToDatetime(tzinfo=UTC)
-    stage = outcome_pb2.DisputeNotice.Stage.Name(notice.stage).removeprefix("STAGE_")
-    state = outcome_pb2.DisputeNotice.State.Name(notice.state).removeprefix("STATE_")
+def _dispute(number: int, told: outcome_pb2.Outcome) -> DisputeNews | None:
+    """What was told of a dispute; None for a stage or a state that this version does not know."""
+    notice, heard_at = told.dispute, told.observe_time.ToDatetime(tzinfo=UTC)
+    stage, state = _STAGES.get(notice.stage), _DISPUTE_STATES.get(notice.state)
+    if state is None or (stage is None and not notice.state_only):
+        return None
+    at = notice.event_time.ToDatetime(tzinfo=UTC) if notice.HasField("event_time") else heard_at
     due = notice.evidence_due_time
-    return Dispute(
+    return DisputeNews(
         processor_reference=notice.processor_reference, account=told.processor_account,
-        target=number, stage=stage.lower(), state=state.lower(), minor=notice.amount.minor,
-        funds_withdrawn=notice.funds_withdrawn, reason_code=notice.reason_code, arn=notice.arn,
-        evidence_due_time=due.ToDatetime(tzinfo=UTC)
-        if notice.HasField("evidence_due_time")
-        else None,
-        liability_shifted=notice.liability_shifted, create_time=at, update_time=at,
+        target=number,
+        told=Told(
+            at=at, heard_at=heard_at, stage=None if notice.state_only else stage, state=state,
+            minor=max(notice.amount.minor, 0), asset=notice.amount.asset_code,
+            withdrawn=notice.funds_withdrawn, moves=notice.movement_count,
+            reason_code=notice.reason_code, arn=notice.arn,
+            due=due.ToDatetime(tzinfo=UTC) if notice.HasField("evidence_due_time") else None,
+            liability_shifted=notice.liability_shifted,
+            fee_minor=notice.fee.minor if notice.HasField("fee") else None, detail=told.detail,
+        ),
     )  # fmt: skip
 
 

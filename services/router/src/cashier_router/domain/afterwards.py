@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from cashier_common.errors import TransitionRefused
 from cashier_common.money import Money
-from cashier_router.domain.amounts import withdrawn
+from cashier_router.domain.amounts import Problem, problem_of
+from cashier_router.domain.dispute import NEWS_MAX, Dispute, DisputeNews, Effect, heard_of
 from cashier_router.domain.lifecycle import (
     CLOSED,
     DOUBTFUL,
@@ -15,8 +16,8 @@ from cashier_router.domain.lifecycle import (
     OperationKind,
     OperationState,
 )
-from cashier_router.domain.opening import Step, judged, promised
-from cashier_router.domain.payment import Dispute, Operation, Payment
+from cashier_router.domain.opening import DisputeChange, Step, judged, promised
+from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Outcome, answer
 from cashier_router.domain.questions import evidence
 
@@ -43,7 +44,7 @@ class Later:
     number: int
     outcome: Outcome
     reversal_reference: str = ""
-    dispute: Dispute | None = None
+    dispute: DisputeNews | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +150,53 @@ def _taken_back(payment: Payment, later: Later, at: datetime) -> Heard:
     return Heard(judged(opened, None, at), step, "" if _fits(payment, target, amount) else _EXCEEDS)
 
 
-def _disputed(payment: Payment, later: Later, told: Dispute, at: datetime) -> Heard:
-    known = {dispute.processor_reference: dispute for dispute in payment.disputes}
-    earlier = known.get(told.processor_reference)
-    if earlier is not None:
-        told = replace(told, create_time=earlier.create_time)
-        if replace(told, update_time=earlier.update_time) == earlier:
-            return _kept(payment, later, at, "OUTCOME_REPEATED")
-    elif len(known) >= DISPUTES_MAX:
-        return _kept(payment, later, at, "OUTCOME_KEPT_AS_EVIDENCE", incident="too many disputes")
-    known[told.processor_reference] = told
-    after = judged(replace(payment, disputes=tuple(known.values())), None, at)
-    action = "DISPUTE_CHANGED" if earlier else "DISPUTE_OPENED"
-    detail = f"{told.processor_reference} {told.stage} {told.state} {told.minor} {told.reason_code}"
-    step = Step(action, earlier.state.upper() if earlier else "", later.number, detail)
-    whole = after.amounts.disputed >= withdrawn(after)
-    return Heard(after, step, "" if whole else _EXCEEDS)
+def _disputed(payment: Payment, later: Later, news: DisputeNews, at: datetime) -> Heard:
+    """The payment with what a processor told of a dispute, put in its place among all of it."""
+    others = [d for d in payment.disputes if not _same(d, news)]
+    earlier = next((d for d in payment.disputes if _same(d, news)), None)
+    kept = "OUTCOME_KEPT_AS_EVIDENCE"
+    if earlier is None and len(others) >= DISPUTES_MAX:
+        return _kept(payment, later, at, kept, incident="too many disputes")
+    if earlier is not None and news.told not in earlier.told and len(earlier.told) >= NEWS_MAX:
+        return _kept(payment, later, at, kept, incident="too much news of one dispute")
+    whole = Money(payment.operation(later.number).amount.minor, payment.amount.asset)
+    told, effect = heard_of(earlier, news, whole)
+    if told == earlier:
+        return _kept(payment, later, at, "OUTCOME_REPEATED")
+    place = payment.disputes.index(earlier) if earlier else len(others)
+    disputes = (*others[:place], told, *others[place:])
+    after = judged(replace(payment, disputes=disputes), None, at)
+    step = Step(
+        _DISPUTE_ACTIONS[effect] if earlier else "DISPUTE_OPENED",
+        earlier.standing.name if earlier else "", later.number,
+        f"{told.processor_reference} {told.standing} {told.minor} {told.asset} "
+        f"{told.reason_code}: {news.told.detail or effect}",
+        dispute=DisputeChange(
+            name=payment.dispute_name(told),
+            withdrawn=told.withdrawn_sum - (earlier.withdrawn_sum if earlier else 0),
+            returned=told.returned_sum - (earlier.returned_sum if earlier else 0),
+            lost=told.lost - (earlier.lost if earlier else 0),
+            at=news.told.at,
+        ),
+    )  # fmt: skip
+    return Heard(after, step, _dispute_incident(after, told, effect))
+
+
+def _same(dispute: Dispute, news: DisputeNews) -> bool:
+    return (dispute.processor_reference, dispute.account) == (
+        news.processor_reference, news.account,
+    )  # fmt: skip
+
+
+def _dispute_incident(payment: Payment, dispute: Dispute, effect: Effect) -> str:
+    problem = problem_of(payment, dispute)
+    if problem is Problem.EXCEEDS_PAYMENT:
+        return _EXCEEDS
+    if problem is not None:
+        return f"dispute {dispute.processor_reference} holds nothing: {problem}"
+    if effect is Effect.REFUSED:
+        return f"dispute {dispute.processor_reference} is {dispute.standing}: what came cannot be"
+    return ""
 
 
 _EXCEEDS = "more was taken back than was left: the customer has some of it twice"
@@ -183,6 +215,12 @@ def _kept(
     return Heard(kept, Step(action, state.name, later.number, detail), incident)
 
 
+_DISPUTE_ACTIONS = {
+    Effect.MOVED: "DISPUTE_CHANGED",
+    Effect.REPEATED: "DISPUTE_REPEATED",
+    Effect.PASSED: "DISPUTE_KEPT_AS_EVIDENCE",
+    Effect.REFUSED: "DISPUTE_KEPT_AS_EVIDENCE",
+}
 # Words that agree that nothing happened.
 _DID_NOTHING = frozenset({E.FAIL_UNSENT, E.PROVE_ABSENT, E.EXPIRE, E.DECLINE_HARD, E.DECLINE_SOFT})
 # A state, and the word that only repeats it.

@@ -4,6 +4,9 @@ It is computed anew at every change and never kept by hand, so that an operation
 effect frees what it had reserved.
 """
 
+from enum import StrEnum
+
+from cashier_router.domain.dispute import Dispute
 from cashier_router.domain.lifecycle import (
     HOLDING,
     Amounts,
@@ -12,10 +15,16 @@ from cashier_router.domain.lifecycle import (
 )
 from cashier_router.domain.payment import Operation, Payment
 
-# A dispute in one of these no longer keeps the money away.
-RETURNED = frozenset({"won", "canceled"})
-
 K, S = OperationKind, OperationState
+
+
+class Problem(StrEnum):
+    """Why a dispute holds nothing of the payment: it is about money that we do not hold so."""
+
+    NOT_CAPTURED = "not_captured"
+    OTHER_ASSET = "other_asset"
+    OTHER_ACCOUNT = "other_account"
+    EXCEEDS_PAYMENT = "exceeds_payment"  # it holds what is left
 
 
 def amounts_of(payment: Payment) -> Amounts:
@@ -46,8 +55,36 @@ def amounts_of(payment: Payment) -> Amounts:
 
 
 def withdrawn(payment: Payment) -> int:
-    """What disputes keep away now, however much is there for them."""
-    return sum(d.minor for d in payment.disputes if d.funds_withdrawn and d.state not in RETURNED)
+    """What disputes keep away of this payment now, however much is there for them."""
+    return sum(d.away for d in payment.disputes if misplaced(payment, d) is None)
+
+
+def misplaced(payment: Payment, dispute: Dispute) -> Problem | None:
+    """Why the dispute cannot be about money that this payment took; None where it can.
+
+    It is asked anew at every change: what is not captured today may turn out to have been.
+    """
+    target = payment.operation(dispute.target)
+    if dispute.account and dispute.account != target.account:
+        return Problem.OTHER_ACCOUNT
+    if dispute.asset != payment.amount.asset:
+        return Problem.OTHER_ASSET
+    took = target.kind is K.CAPTURE or (target.kind is K.AUTHORIZE and payment.captures_at_once)
+    if target.kind is K.AUTHORIZE and not payment.captures_at_once:
+        # Processors that know one charge for all of its captures name the authorization.
+        took = any(
+            o.kind is K.CAPTURE and o.target == target.number and o.state is S.SUCCEEDED
+            for o in payment.operations
+        )
+    return None if took and target.state is S.SUCCEEDED else Problem.NOT_CAPTURED
+
+
+def problem_of(payment: Payment, dispute: Dispute) -> Problem | None:
+    """What a person must look at about the dispute; None where nothing is wrong."""
+    found = misplaced(payment, dispute)
+    if found is None and dispute.away and withdrawn(payment) > payment.amounts.disputed:
+        return Problem.EXCEEDS_PAYMENT
+    return found
 
 
 def _sum(operations: list[Operation], kind: OperationKind) -> int:

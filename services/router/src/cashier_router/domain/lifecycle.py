@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from cashier_common.statetable import StateTable
+from cashier_router.domain.standing import DISPUTE
 
 
 class OperationKind(StrEnum):
@@ -118,7 +119,7 @@ OPERATION = StateTable(
         (S.CONFLICTED, E.PROVE_ABSENT): S.NOT_FOUND,
     },
 )
-TABLES = (OPERATION,)
+TABLES = (OPERATION, DISPUTE)
 
 # The request may be on its way, or the answer is not known: nothing else may start.
 UNRESOLVED = frozenset(

@@ -29,6 +29,18 @@ class Step:
     operation: int | None  # number of the operation that it is about
     detail: str = ""
     decided_by: "Deciding | None" = None
+    dispute: "DisputeChange | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeChange:
+    """What ledgers have to add for a dispute; negative where earlier steps had said too much."""
+
+    name: str  # `payments/…/disputes/dis_…`
+    withdrawn: int
+    returned: int
+    lost: int
+    at: datetime  # when the processor says that it happened
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """A payment and its operations, as values."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from cashier_common import ids
 from cashier_common.money import Money
+from cashier_router.domain.dispute import Dispute
 from cashier_router.domain.instrument import Instrument
 from cashier_router.domain.lifecycle import (
     CLOSED,
@@ -76,37 +75,6 @@ class SettlementTerms:
     fee_schedule_version: str
     expected_fee_minor: int
     due_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Dispute:
-    """A customer's bank takes captured money back, or asks about it; amounts in minor units.
-
-    `stage` and `state` are the names of the contract's enums in lower case.
-    """
-
-    processor_reference: str
-    account: str
-    target: int  # number of the operation that took the money
-    stage: str
-    state: str
-    minor: int
-    funds_withdrawn: bool
-    reason_code: str
-    arn: str
-    evidence_due_time: datetime | None
-    liability_shifted: bool
-    create_time: datetime
-    update_time: datetime
-
-    @classmethod
-    def from_facts(cls, facts: Mapping[str, Any]) -> "Dispute":
-        """The dispute that JSON facts of its fields tell, times in RFC 3339."""
-        times = {
-            name: datetime.fromisoformat(facts[name]) if facts[name] else None
-            for name in ("evidence_due_time", "create_time", "update_time")
-        }
-        return cls(**{**facts, **times})
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +208,16 @@ class Payment:
         operations[changed.number - 1] = changed
         return replace(self, operations=tuple(operations))
 
+    def dispute_name(self, dispute: Dispute) -> str:
+        """`payments/…/disputes/dis_…`."""
+        return dispute_name(self.name, dispute)
+
     def operation_name(self, number: int) -> str:
         """`payments/…/operations/{n}`."""
         return ids.operation_name(self.name, number)
+
+
+def dispute_name(payment: str, dispute: Dispute) -> str:
+    """`payments/…/disputes/dis_…`: one for each reference of each account."""
+    parts = dispute.account, dispute.processor_reference
+    return ids.derived_name(f"{payment}/disputes", "dis", *parts)

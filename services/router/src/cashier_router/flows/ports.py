@@ -9,6 +9,7 @@ from typing import Protocol
 from cashier_common.clock import Clock
 from cashier_router.domain.afterwards import Later
 from cashier_router.domain.commands import CreatePayment
+from cashier_router.domain.dispute import Dispute
 from cashier_router.domain.opening import Step
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Assessment, Outcome
@@ -114,6 +115,20 @@ class Taken:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class DisputeFilter:
+    """Which disputes are wanted; empty words and lists stand for all of them.
+
+    `due_before` means those that are open and want evidence before it.
+    """
+
+    merchants: Sequence[str] | None = None
+    states: Sequence[str] = ()
+    stages: Sequence[str] = ()
+    account: str = ""
+    due_before: datetime | None = None
+
+
 class Store(Protocol):
     """Reads that need no unit of work, and units of work."""
 
@@ -149,6 +164,14 @@ class Store(Protocol):
         """Payments that need evidence, oldest first; of all merchants where None is given.
 
         `after` is create time, merchant and name of the last one of the page before.
+        """
+
+    async def disputes(
+        self, wanted: DisputeFilter, *, after: tuple[datetime, str, str] | None, count: int
+    ) -> list[tuple[Payment, Dispute]]:
+        """Disputes with their payments, those whose evidence is due first at the front.
+
+        `after` is when evidence is due, merchant and name of the last one of the page before.
         """
 
     async def take_expired_leases(self, limit: int, lease_s: int) -> list[Taken]:

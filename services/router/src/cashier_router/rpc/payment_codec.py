@@ -2,38 +2,32 @@
 
 from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from cashier.common.v1 import action_pb2, instrument_pb2, money_pb2
-from cashier.payments.v1 import dispute_pb2, payment_pb2
-from cashier_common import ids
+from cashier.payments.v1 import payment_pb2
+from cashier_router.domain.attention import Attention, attention
 from cashier_router.domain.lifecycle import OperationKind, OperationState, PaymentState
 from cashier_router.domain.payment import (
     CaptureMethod,
     Direction,
-    Dispute,
     Operation,
     Payment,
 )
 from cashier_router.domain.routing import Decision
 from cashier_router.rpc.command_codec import METHOD_NUMBERS
+from cashier_router.rpc.dispute_codec import dispute_of
+from cashier_router.rpc.times import to_time
 
 PAYMENT_STATES = {s: payment_pb2.Payment.State.Value(f"STATE_{s.name}") for s in PaymentState}
 OPERATION_STATES = {s: payment_pb2.Operation.State.Value(f"STATE_{s.name}") for s in OperationState}
 KINDS = {k: payment_pb2.Operation.Kind.Value(f"KIND_{k.name}") for k in OperationKind}
 DIRECTIONS = {d: payment_pb2.Payment.Direction.Value(f"DIRECTION_{d.name}") for d in Direction}
 CAPTURES = {c: payment_pb2.CaptureMethod.Value(f"CAPTURE_METHOD_{c.name}") for c in CaptureMethod}
-_NANOS_PER_MICRO = 1_000
-
-
-def to_time(at: datetime) -> Timestamp:
-    """A UTC time as a Timestamp."""
-    seconds = int(at.replace(microsecond=0).astimezone(UTC).timestamp())
-    return Timestamp(seconds=seconds, nanos=at.microsecond * _NANOS_PER_MICRO)
+ATTENTIONS = {a: payment_pb2.Payment.Attention.Value(f"ATTENTION_{a.name}") for a in Attention}
 
 
 def to_proto(payment: Payment) -> payment_pb2.Payment:
     """The resource of a payment as it stands."""
+    now = datetime.now(UTC)
     asset = payment.amount.asset
 
     def money(minor: int) -> money_pb2.Money:
@@ -57,7 +51,8 @@ def to_proto(payment: Payment) -> payment_pb2.Payment:
         create_time=to_time(payment.create_time), update_time=to_time(payment.update_time),
         statement_descriptor=payment.terms.statement_descriptor,
         origin_payment=payment.origin_payment, cancel_requested=payment.cancel_requested,
-        disputes=[dispute_to_proto(payment.name, asset, dispute) for dispute in payment.disputes],
+        disputes=[dispute_of(payment, dispute, now) for dispute in payment.disputes],
+        attention=[ATTENTIONS[reason] for reason in attention(payment)],
     )  # fmt: skip
     if payment.decision is not None:
         answer.routing_decision.CopyFrom(_decision(payment.decision))
@@ -90,24 +85,6 @@ def _operation(payment: Payment, operation: Operation) -> payment_pb2.Operation:
     )  # fmt: skip
     if operation.next_action is not None:
         answer.next_action.CopyFrom(action_pb2.NextAction.FromString(operation.next_action))
-    return answer
-
-
-def dispute_to_proto(payment: str, asset: str, dispute: Dispute) -> dispute_pb2.Dispute:
-    """The resource of a dispute."""
-    stage, state = dispute_pb2.Dispute.Stage, dispute_pb2.Dispute.State
-    answer = dispute_pb2.Dispute(
-        name=ids.derived_name(f"{payment}/disputes", "dis", dispute.processor_reference),
-        stage=stage.Value(f"STAGE_{dispute.stage.upper()}"),
-        state=state.Value(f"STATE_{dispute.state.upper()}"),
-        amount=money_pb2.Money(minor=dispute.minor, asset_code=asset),
-        reason_code=dispute.reason_code, processor_account=dispute.account,
-        processor_reference=dispute.processor_reference, arn=dispute.arn,
-        create_time=to_time(dispute.create_time), update_time=to_time(dispute.update_time),
-        liability_shifted=dispute.liability_shifted,
-    )  # fmt: skip
-    if dispute.evidence_due_time is not None:
-        answer.evidence_due_time.CopyFrom(to_time(dispute.evidence_due_time))
     return answer
 
 

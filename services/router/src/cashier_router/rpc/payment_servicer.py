@@ -2,26 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from cashier.payments.v1 import payment_pb2, payment_service_pb2, payment_service_pb2_grpc
+from cashier.payments.v1 import (
+    dispute_pb2,
+    payment_pb2,
+    payment_service_pb2,
+    payment_service_pb2_grpc,
+)
 from cashier_common.errors import FieldInvalid, ResourceNotFound
 from cashier_common.rpc.call import current_call
 from cashier_common.rpc.paging import Pager
 from cashier_common.tasks import TaskGroup
 from cashier_router.domain.commands import CreatePayment as Creation
 from cashier_router.domain.commands import FollowUp
+from cashier_router.domain.dispute import due_key
 from cashier_router.domain.payment import Payment
 from cashier_router.flows.confirm_payment import confirm_payment
 from cashier_router.flows.create_payment import create_payment
 from cashier_router.flows.follow_up import follow_up
 from cashier_router.flows.ports import World
 from cashier_router.rpc.command_codec import to_command, to_payout
+from cashier_router.rpc.dispute_codec import dispute_of, payment_of, to_filter, with_news
 from cashier_router.rpc.payment_codec import PAYMENT_STATES, to_proto
 from cashier_router.rpc.run_wish import run_wish
+from cashier_router.rpc.times import from_time
 from cashier_router.rpc.wish_codec import to_cancel, to_capture, to_confirm, to_refund
 
 # How often a watcher looks at its payment.
@@ -95,8 +102,8 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
     ) -> payment_service_pb2.ListPaymentsResponse:
         """A merchant's payments, newest first."""
         states = sorted({_state(number) for number in request.states})
-        first = _time(request, "min_create_time")
-        last = _time(request, "max_create_time")
+        first = from_time(request, "min_create_time")
+        last = from_time(request, "max_create_time")
         bound: list[str | int] = [
             "ListPayments", request.merchant, *states, request.merchant_reference,
             str(first), str(last),
@@ -136,6 +143,47 @@ class PaymentServicer(payment_service_pb2_grpc.PaymentServiceServicer):
                 return
             await asyncio.sleep(WATCH_PERIOD_S)
 
+    async def GetDispute(
+        self, request: payment_service_pb2.GetDisputeRequest, context: Context
+    ) -> dispute_pb2.Dispute:
+        """One dispute with everything that the processor told about it."""
+        payment = await self._payment(request.merchant, payment_of(request.name))
+        for dispute in payment.disputes:
+            if payment.dispute_name(dispute) == request.name:
+                now = self._world.clock.now()
+                return with_news(dispute_of(payment, dispute, now), dispute)
+        raise ResourceNotFound(name=request.name)
+
+    async def ListDisputes(
+        self, request: payment_service_pb2.ListDisputesRequest, context: Context
+    ) -> payment_service_pb2.ListDisputesResponse:
+        """Disputes, those whose evidence is due first at the front."""
+        wanted = to_filter(request)
+        bound: list[str | int] = [
+            "ListDisputes", request.merchant, "states", *wanted.states, "stages", *wanted.stages,
+            wanted.account, str(wanted.due_before),
+        ]  # fmt: skip
+        page = self._pager.read(
+            page_size=request.page_size, page_token=request.page_token, bound_to=bound
+        )
+        after = None
+        if page.after is not None:
+            due, merchant, name = (str(part) for part in page.after)
+            after = (datetime.fromisoformat(due), merchant, name)
+        found = await self._world.store.disputes(wanted, after=after, count=page.size + 1)
+        shown, token = found[: page.size], ""
+        if len(found) > page.size:
+            payment, dispute = shown[-1]
+            key = (
+                due_key(dispute).isoformat(), payment.merchant, payment.dispute_name(dispute),
+            )  # fmt: skip
+            token = self._pager.token(key, bound_to=bound)
+        now = self._world.clock.now()
+        return payment_service_pb2.ListDisputesResponse(
+            disputes=[dispute_of(payment, dispute, now) for payment, dispute in shown],
+            next_page_token=token,
+        )
+
     async def _created(self, command: Creation, request: object) -> payment_pb2.Payment:
         payment = await run_wish(
             lambda actor, ends_s: create_payment(
@@ -163,15 +211,3 @@ def _state(number: int) -> str:
     if number not in _STATES:
         raise FieldInvalid(field="states", value=str(number), expected="states of a payment")
     return str(_STATES[number])
-
-
-def _time(request: payment_service_pb2.ListPaymentsRequest, field: str) -> datetime | None:
-    if not request.HasField(field):  # type: ignore[arg-type]
-        return None
-    stamp: Timestamp = getattr(request, field)
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise FieldInvalid(
-            field=field, value="out of range", expected="a time between the years 1 and 9999"
-        ) from None

@@ -7,19 +7,21 @@ import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cashier.common.v1 import audit_pb2, instrument_pb2, money_pb2
-from cashier.payments.v1 import payment_admin_service_pb2, payment_pb2
+from cashier.payments.v1 import dispute_pb2, payment_admin_service_pb2, payment_pb2
 from cashier_common.db.audit import SealedStep
+from cashier_router.domain.amounts import Problem
+from cashier_router.domain.dispute import Dispute
 from cashier_router.domain.lifecycle import OperationKind, OperationState, PaymentState
-from cashier_router.domain.payment import CaptureMethod, Direction, Dispute
+from cashier_router.domain.payment import CaptureMethod, Direction, dispute_name
+from cashier_router.rpc.dispute_codec import dispute_to_proto
 from cashier_router.rpc.payment_codec import (
     CAPTURES,
     DIRECTIONS,
     KINDS,
     OPERATION_STATES,
     PAYMENT_STATES,
-    dispute_to_proto,
-    to_time,
 )
+from cashier_router.rpc.times import to_time
 
 
 def to_event(row: SealedStep) -> payment_admin_service_pb2.PaymentEvent:
@@ -42,7 +44,35 @@ def to_event(row: SealedStep) -> payment_admin_service_pb2.PaymentEvent:
         event.settlement_terms.fee_schedule_version = settlement["fee_schedule_version"]
         event.settlement_terms.expected_fee_minor = settlement["expected_fee_minor"]
         event.settlement_terms.due_time.FromJsonString(settlement["due_time"])
+    if "dispute" in facts:
+        event.dispute_change.CopyFrom(_dispute_change(event.payment, facts["dispute"]))
     return event
+
+
+def _dispute_change(
+    payment: payment_pb2.Payment, change: dict[str, Any]
+) -> payment_admin_service_pb2.DisputeChange:
+    """What ledgers have to add; its dispute is that of the step's payment."""
+    dispute = next(one for one in payment.disputes if one.name == change["name"])
+    asset = dispute.amount.asset_code
+    withdrawn, returned, lost = (
+        money_pb2.Money(minor=change[name], asset_code=asset)
+        for name in ("withdrawn", "returned", "lost")
+    )
+    return payment_admin_service_pb2.DisputeChange(
+        dispute=dispute, withdrawn_change=withdrawn, returned_change=returned, lost_change=lost,
+        event_time=_stored_time(change["at"]),
+    )  # fmt: skip
+
+
+def _step_dispute(payment: dict[str, Any], facts: dict[str, Any]) -> dispute_pb2.Dispute:
+    told = dict(facts)
+    problem = told.pop("problem")
+    dispute = Dispute.from_facts(told)
+    return dispute_to_proto(
+        dispute_name(payment["name"], dispute), dispute, Problem(problem) if problem else None,
+        merchant=payment["merchant"], operation=f"{payment['name']}/operations/{dispute.target}",
+    )  # fmt: skip
 
 
 def _step_payment(facts: dict[str, Any]) -> payment_pb2.Payment:
@@ -64,10 +94,7 @@ def _step_payment(facts: dict[str, Any]) -> payment_pb2.Payment:
         assessment=facts["assessment"], create_time=_stored_time(facts["create_time"]),
         update_time=_stored_time(facts["update_time"]),
         cancel_requested=facts["cancel_requested"], origin_payment=facts["origin_payment"],
-        disputes=[
-            dispute_to_proto(facts["name"], facts["asset"], Dispute.from_facts(told))
-            for told in facts["disputes"]
-        ],
+        disputes=[_step_dispute(facts, told) for told in facts["disputes"]],
     )  # fmt: skip
     if facts["failure"] is not None:
         answer.failure.CopyFrom(payment_pb2.Failure(**facts["failure"]))

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import Integer, bindparam, case, func, insert, null, select, update
+from sqlalchemy import Integer, bindparam, case, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from cashier_common.db.audit import ADVANCE, STEP, step_params
 from cashier_common.db.engine import Database
@@ -27,6 +28,7 @@ from cashier_router.flows.ports import (
 from cashier_router.storage.reads import PAYMENT, to_payments
 from cashier_router.storage.rows import (
     AMOUNTS,
+    dispute_row,
     moving_columns,
     moving_operation_columns,
     operation_row,
@@ -37,6 +39,7 @@ from cashier_router.storage.rows import (
 from cashier_router.storage.tables import (
     LIVE_REFERENCE,
     PAYMENTS_KEY,
+    disputes,
     operations,
     payments,
 )
@@ -57,7 +60,8 @@ _OPERATION_COLUMNS = [
     if column.name not in ("ask_after", "asks", "lease_until")
 ]
 _MOVING = [
-    "state", "failure", *AMOUNTS, "cancel_requested", "disputes", "version", "update_time",
+    "state", "failure", *AMOUNTS, "cancel_requested", "disputes", "attention", "version",
+    "update_time",
 ]  # fmt: skip
 _MOVING_OPERATION = [
     "state", "processor_reference", "processor_code", "decline_meaning", "next_action",
@@ -97,6 +101,13 @@ MOVE_OPERATION = compiled(
     )
     .values(
         **_bound(operations, _MOVING_OPERATION), asks=0, ask_after=_ASK_AFTER, lease_until=null()
+    )
+)
+_dispute = insert(disputes).values(**_bound(disputes, [column.name for column in disputes.c]))
+WRITE_DISPUTE = compiled(
+    _dispute.on_conflict_do_update(
+        index_elements=["merchant", "name"],
+        set_={name: _dispute.excluded[name] for name in ("stage", "state", "evidence_due")},
     )
 )
 LOCK = compiled(
@@ -150,6 +161,9 @@ class PaymentBook:
                 self._move_operation(before, known, changed)
         for added in after.operations[len(before.operations) :]:
             self._insert(after, added, lease_s)
+        for dispute in after.disputes:
+            if dispute not in before.disputes:
+                self._tx.write(WRITE_DISPUTE, **dispute_row(after, dispute))
         self._write_step(after, step, actor)
 
     def advance_cursor(self, source: str, shard: int, *, seen: int, position: int) -> None:

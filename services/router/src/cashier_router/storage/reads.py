@@ -11,18 +11,18 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    literal,
     or_,
     select,
-    text,
     tuple_,
 )
 
 from cashier_common.db.transaction import compiled
-from cashier_router.domain.payment import CANCELLATION, Payment
+from cashier_router.domain.payment import Payment
+from cashier_router.domain.standing import DisputeState
 from cashier_router.storage.rows import Row, to_payment
-from cashier_router.storage.tables import FOR_PEOPLE, operations, payments
+from cashier_router.storage.tables import disputes, operations, payments
 
+OPEN = DisputeState.OPEN.value
 # A payment and its operations are read by one statement: two would show a payment from before an
 # answer with operations from after it.
 _OPERATION = "operation_"
@@ -84,32 +84,10 @@ def _for_people() -> Select[tuple[object, ...]]:
     after = tuple_(
         after_time, bindparam("after_merchant", type_=Text), bindparam("after_name", type_=Text)
     )
-    of_payment = and_(
-        operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name
-    )
-    later = operations.alias("later")
-    tried_again = (
-        select(later.c.number)
-        .where(
-            later.c.merchant == operations.c.merchant,
-            later.c.payment == operations.c.payment,
-            later.c.number > operations.c.number,
-            later.c.kind == operations.c.kind,
-            later.c.target == operations.c.target,
-            or_(later.c.kind == literal("reversal"), later.c.reason == literal(CANCELLATION)),
-        )
-        .exists()
-    )
-    unknown = text("operations.state IN ('in_doubt', 'manual_review', 'conflicted')")
-    waiting = (
-        select(operations.c.number)
-        .where(of_payment, text(f"({FOR_PEOPLE})"), or_(unknown, ~tried_again))
-        .exists()
-    )
     page = (
         select(payments)
         .where(
-            waiting,
+            payments.c.attention.is_not(None),
             or_(merchants.is_(None), payments.c.merchant == func.any(merchants)),
             or_(after_time.is_(None), key > after),
         )
@@ -123,11 +101,54 @@ def _for_people() -> Select[tuple[object, ...]]:
 FOR_PEOPLE_PAGE = compiled(_for_people())
 
 
-def to_payments(rows: list[Row]) -> list[Payment]:
-    """One payment for all rows of its name, in the order in which the names come."""
+def _disputes() -> Select[tuple[object, ...]]:
+    """A page of disputes, each with its payment and the operations of that."""
+    merchants, states, stages = (
+        bindparam(name, type_=ARRAY(Text)) for name in ("merchants", "states", "stages")
+    )
+    account = bindparam("account", type_=Text)
+    due, after_due = (
+        bindparam(name, type_=TIMESTAMP(timezone=True)) for name in ("due_before", "after_due")
+    )
+    d = disputes.c
+    key = tuple_(d.evidence_due, d.merchant, d.name)
+    after = tuple_(
+        after_due, bindparam("after_merchant", type_=Text), bindparam("after_name", type_=Text)
+    )
+    page = (
+        select(disputes)
+        .where(
+            or_(merchants.is_(None), d.merchant == func.any(merchants)),
+            or_(states.is_(None), d.state == func.any(states)),
+            or_(stages.is_(None), d.stage == func.any(stages)),
+            or_(account.is_(None), d.account == account),
+            or_(due.is_(None), and_(d.state == OPEN, d.evidence_due < due)),
+            or_(after_due.is_(None), key > after),
+        )
+        .order_by(d.evidence_due, d.merchant, d.name)
+        .limit(bindparam("count", type_=BigInteger))
+        .subquery("page")
+    )
+    its = and_(payments.c.merchant == page.c.merchant, payments.c.name == page.c.payment)
+    of_payment = and_(
+        operations.c.merchant == payments.c.merchant, operations.c.payment == payments.c.name
+    )
+    return (
+        select(page.c.name.label("dispute"), payments, *_OPERATION_COLUMNS)
+        .join(payments, its)
+        .outerjoin(operations, of_payment)
+        .order_by(page.c.evidence_due, page.c.merchant, page.c.name, operations.c.number)
+    )
+
+
+DISPUTES_PAGE = compiled(_disputes())
+
+
+def to_payments(rows: list[Row], by: str = "name") -> list[Payment]:
+    """One payment for all rows with the same `by`, in the order in which those come."""
     parts: dict[str, list[Row]] = {}
     for row in rows:
-        parts.setdefault(row["name"], []).append(row)
+        parts.setdefault(row[by], []).append(row)
     return [
         to_payment(found[0], [_operation(row) for row in found if row["operation_number"]])
         for found in parts.values()

@@ -1,12 +1,16 @@
 """Rows to payments and back, by hand: JSON columns are written and read here alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from cashier_common.money import Money
+from cashier_router.domain.amounts import problem_of
+from cashier_router.domain.attention import attention
+from cashier_router.domain.dispute import Dispute, due_key
 from cashier_router.domain.instrument import Instrument, Method, Token, TokenScope
 from cashier_router.domain.lifecycle import (
     Amounts,
@@ -18,7 +22,6 @@ from cashier_router.domain.opening import Step
 from cashier_router.domain.payment import (
     CaptureMethod,
     Direction,
-    Dispute,
     Failure,
     Operation,
     Payment,
@@ -68,6 +71,7 @@ def moving_columns(payment: Payment) -> dict[str, Any]:
         **{name: getattr(payment.amounts, name) for name in AMOUNTS},
         "cancel_requested": payment.cancel_requested,
         "disputes": as_json(payment.disputes) if payment.disputes else None,
+        "attention": " ".join(attention(payment)) or None,
         "version": payment.version,
         "update_time": payment.update_time,
     }
@@ -150,6 +154,8 @@ def step_payload(payment: Payment, step: Step) -> dict[str, Any]:
         }  # fmt: skip
         if operation.settlement is not None:
             facts["settlement"] = operation.settlement
+    if step.dispute is not None:
+        facts["dispute"] = step.dispute
     if step.decided_by is not None:
         facts["decided_by"] = step.decided_by
     routed = payment.version == 1 or step.action == "REVIEW_APPROVED"
@@ -170,9 +176,28 @@ def _payment_facts(payment: Payment) -> dict[str, Any]:
         "method": payment.terms.instrument.method, "capture_method": payment.capture_method,
         "assessment": payment.assessment, "failure": payment.failure,
         "cancel_requested": payment.cancel_requested, "origin_payment": payment.origin_payment,
-        "disputes": payment.disputes,
+        "disputes": [_dispute_facts(payment, dispute) for dispute in payment.disputes],
         "create_time": payment.create_time, "update_time": payment.update_time,
     }  # fmt: skip
+
+
+def dispute_row(payment: Payment, dispute: Dispute) -> dict[str, Any]:
+    """Every column by which a dispute is found."""
+    return {
+        "merchant": payment.merchant,
+        "name": payment.dispute_name(dispute),
+        "payment": payment.name,
+        "account": dispute.account,
+        "stage": dispute.stage.value,
+        "state": dispute.state.value,
+        "evidence_due": due_key(dispute),
+    }
+
+
+def _dispute_facts(payment: Payment, dispute: Dispute) -> dict[str, Any]:
+    """A dispute for a step: as it stands, without the news that earlier steps have told."""
+    standing = {one.name: getattr(dispute, one.name) for one in fields(dispute)}
+    return {**standing, "told": (), "problem": problem_of(payment, dispute)}
 
 
 def _operation(row: Row) -> Operation:

@@ -10,11 +10,18 @@ from cashier_common.db.audit import CURSOR
 from cashier_common.db.engine import Database
 from cashier_common.db.requests import FIND
 from cashier_common.db.transaction import compiled
+from cashier_router.domain.dispute import Dispute
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.questions import QuestionPlan
-from cashier_router.flows.ports import Claimed, Taken
+from cashier_router.flows.ports import Claimed, DisputeFilter, Taken
 from cashier_router.storage.book import PaymentBook, open_book
-from cashier_router.storage.reads import FOR_PEOPLE_PAGE, LIST, PAYMENT, to_payments
+from cashier_router.storage.reads import (
+    DISPUTES_PAGE,
+    FOR_PEOPLE_PAGE,
+    LIST,
+    PAYMENT,
+    to_payments,
+)
 from cashier_router.storage.rows import Row
 from cashier_router.storage.tables import operations
 
@@ -134,6 +141,26 @@ class PaymentStore:
             after_time=time, after_merchant=merchant, after_name=name, count=count,
         )  # fmt: skip
         return to_payments(rows)
+
+    async def disputes(
+        self, wanted: DisputeFilter, *, after: tuple[datetime, str, str] | None, count: int
+    ) -> list[tuple[Payment, Dispute]]:
+        """Disputes with their payments, those whose evidence is due first at the front."""
+        due, merchant, name = after or (None, None, None)
+        rows = await self._database.fetch(
+            DISPUTES_PAGE, merchants=None if wanted.merchants is None else list(wanted.merchants),
+            states=list(wanted.states) or None, stages=list(wanted.stages) or None,
+            account=wanted.account or None, due_before=wanted.due_before,
+            after_due=due, after_merchant=merchant, after_name=name, count=count,
+        )  # fmt: skip
+        names = list(dict.fromkeys(row["dispute"] for row in rows))
+        found = to_payments(rows, by="dispute")
+        return [
+            (payment, dispute)
+            for name, payment in zip(names, found, strict=True)
+            for dispute in payment.disputes
+            if payment.dispute_name(dispute) == name
+        ]
 
     async def take_expired_leases(self, limit: int, lease_s: int) -> list[Taken]:
         """Operations whose sender is gone, each now ours under a new lease epoch."""

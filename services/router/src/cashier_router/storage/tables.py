@@ -23,12 +23,6 @@ metadata = service_metadata()
 # States in which a payment no longer holds its merchant reference (money-safety.md, 1.8).
 REFERENCE_FREE = "state NOT IN ('failed', 'rejected', 'canceled')"
 LIVE_REFERENCE = "payments_live_reference"
-# Operations that nobody may forget: unknown, or an undoing that did not come about.
-FOR_PEOPLE = (
-    "state IN ('in_doubt', 'manual_review', 'conflicted')"
-    " OR ((kind = 'reversal' OR reason = 'cancellation') AND state IN"
-    " ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
-)
 PAYMENTS_KEY = "payments_pkey"
 
 
@@ -63,6 +57,7 @@ payments = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("origin_payment", Text, nullable=False),
     Column("disputes", Text),
+    Column("attention", Text),  # why a person must look at it
     Column("traceparent", Text, nullable=False),
     Column("create_time", TIMESTAMP(timezone=True), nullable=False),
     Column("update_time", TIMESTAMP(timezone=True), nullable=False),
@@ -81,6 +76,8 @@ payments = Table(
     Index(LIVE_REFERENCE, "merchant", "merchant_reference", unique=True,
           postgresql_where=text(REFERENCE_FREE)),
     Index("payments_by_time", "merchant", "create_time", "name"),
+    Index("payments_for_people", "create_time", "merchant", "name",
+          postgresql_where=text("attention IS NOT NULL")),
 )  # fmt: skip
 
 operations = Table(
@@ -115,6 +112,22 @@ operations = Table(
     CheckConstraint("release >= 0", name="operations_release_not_negative"),
     Index("operations_to_ask", "ask_after", postgresql_where=text("ask_after IS NOT NULL")),
     Index("operations_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
-    Index("operations_for_people", "create_time", "merchant", "payment",
-          postgresql_where=text(FOR_PEOPLE)),
+)  # fmt: skip
+
+# The truth about a dispute lies in its payment's row; this finds it, and is written with it.
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("merchant", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("payment", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("evidence_due", TIMESTAMP(timezone=True), nullable=False),
+    ForeignKeyConstraint(["merchant", "payment"], ["payments.merchant", "payments.name"]),
+    Index("disputes_by_due", "merchant", "evidence_due", "name"),
+    Index("disputes_everywhere_by_due", "evidence_due", "merchant", "name"),
+    Index("disputes_open_by_due", "evidence_due", "merchant", "name",
+          postgresql_where=text("state = 'open'")),
 )  # fmt: skip

@@ -38,6 +38,7 @@ CREATE TABLE payments (
     cancel_requested boolean NOT NULL,
     origin_payment text NOT NULL,
     disputes text,
+    attention text,
     traceparent text NOT NULL,
     create_time timestamptz NOT NULL,
     update_time timestamptz NOT NULL,
@@ -85,6 +86,20 @@ CREATE TABLE operations (
     CONSTRAINT operations_release_not_negative CHECK (release >= 0)
 )
 """
+DISPUTES = """
+CREATE TABLE disputes (
+    merchant text NOT NULL,
+    name text NOT NULL,
+    payment text NOT NULL,
+    account text NOT NULL,
+    stage text NOT NULL,
+    state text NOT NULL,
+    evidence_due timestamptz NOT NULL,
+    CONSTRAINT disputes_pkey PRIMARY KEY (merchant, name),
+    CONSTRAINT disputes_of_payment FOREIGN KEY (merchant, payment)
+        REFERENCES payments (merchant, name) DEFERRABLE INITIALLY DEFERRED
+)
+"""
 
 
 def upgrade() -> None:
@@ -106,9 +121,14 @@ def upgrade() -> None:
         "CREATE INDEX operations_leased ON operations (lease_until) WHERE lease_until IS NOT NULL"
     )
     op.execute(
-        "CREATE INDEX operations_for_people ON operations (create_time, merchant, payment)"
-        " WHERE state IN ('in_doubt', 'manual_review', 'conflicted')"
-        " OR ((kind = 'reversal' OR reason = 'cancellation') AND state IN"
-        " ('declined_hard', 'declined_soft', 'not_sent', 'not_found', 'expired'))"
+        "CREATE INDEX payments_for_people ON payments (create_time, merchant, name)"
+        " WHERE attention IS NOT NULL"
+    )
+    op.execute(DISPUTES)
+    op.execute("CREATE INDEX disputes_by_due ON disputes (merchant, evidence_due, name)")
+    op.execute("CREATE INDEX disputes_everywhere_by_due ON disputes (evidence_due, merchant, name)")
+    op.execute(
+        "CREATE INDEX disputes_open_by_due ON disputes (evidence_due, merchant, name)"
+        " WHERE state = 'open'"
     )
     grant_app_role()
