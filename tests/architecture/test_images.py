@@ -59,6 +59,7 @@ def test_an_image_holds_one_service(folder):
 
     needs = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]["dependencies"]
     libraries = ["protos/gen", "libs/common"] if "cashier-common" in needs else []
+    libraries += ["libs/nacha"] if "cashier-nacha" in needs else []
     own = ["requirements.lock", *libraries, folder, "--from=build"]
     assert own == copied
 

@@ -12,7 +12,8 @@ SERVICES = ["crypto", "gateway", "recon", "risk", "router", "sandbox"]
 LAYERS = ["domain", "flows", "storage", "clients", "rpc", "http", "workers"]
 
 ALONE = "No deployable imports another one"
-PLUMBING = "The common library knows no service"
+PLUMBING = "The libraries know no service"
+FORMATS = "A library of a file format knows nothing of ours"
 LAYERED = "app, then its adapters side by side, then flows, then domain"
 PURE = "The domain reaches no library that talks to the world, not even through others"
 TIMELESS = "The domain itself waits for nothing and asks neither the system nor a clock"
@@ -24,6 +25,8 @@ OFFENCES = [
     (ALONE, "cashier_mesh/a.py", "import cashier_router.app"),
     (ALONE, "cashier_risk/a.py", "import cashier_mesh"),
     (PLUMBING, "cashier_common/a.py", "import cashier_recon.domain"),
+    (PLUMBING, "cashier_nacha/a.py", "import cashier_gateway.domain"),
+    (FORMATS, "cashier_nacha/b.py", "import cashier_common"),
     (LAYERED, "cashier_risk/domain/a.py", "import cashier_risk.flows"),
     (LAYERED, "cashier_risk/flows/a.py", "import cashier_risk.storage"),
     (LAYERED, "cashier_recon/flows/a.py", "import cashier_recon.clients"),
@@ -61,7 +64,7 @@ def lint_imports(folder: Path) -> tuple[int, str]:
 
 def lay_out(folder: Path) -> None:
     """Write packages with every layer and nothing in them."""
-    for package in ["common", "mesh", *SERVICES]:
+    for package in ["common", "mesh", "nacha", *SERVICES]:
         for layer in ["", *(LAYERS if package in SERVICES else [])]:
             made = folder / f"cashier_{package}" / layer
             made.mkdir()
