@@ -88,6 +88,7 @@ def test_captures_and_releases_add_up_to_the_authorization(amounts, final):
 
 
 def test_a_finished_charge_has_no_way_on():
+    """But for an expired one, which a shop may still take money for."""
     finished = {Status.SUCCEEDED, Status.DECLINED, Status.VOIDED}
 
     assert not finished & {status for status, _ in TRANSITIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -69,7 +70,10 @@ class App:
         deliveries = None
         if imitation.notices:
             strangers = partial(self._strangers, account)
-            deliveries = Deliveries(desk, imitation.notices, self._postman, strangers)
+            face = imitation.notices
+            if imitation.signer:
+                face = replace(face, sign=imitation.signer(desk))
+            deliveries = Deliveries(desk, face, self._postman, strangers)
             ledger.listeners[account.name] = deliveries.tell
         counter = Counter(desk, Outages(desk, listener), listener, deliveries)
         self.branch.counters[account.name] = counter

@@ -42,6 +42,7 @@ def routes(branch: Branch) -> list[web.RouteDef]:
         web.post(
             "/control/{collection:charges|refunds|payouts}/{id}/resolve", bound(truth.post_resolve)
         ),
+        web.post(f"{charge}/pay_late", bound(truth.post_late_payment)),
         web.post(f"{charge}/external_refund", bound(truth.post_external_refund)),
         web.post(f"{charge}/chargeback", bound(truth.post_chargeback)),
         web.post("/control/chargebacks/{id}/resolve", bound(truth.post_dispute)),

@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from cashier_sandbox.control.branch import Branch
-from cashier_sandbox.domain.declines import DECLINES
+from cashier_sandbox.domain.declines import DECLINES, EXPIRED
 from cashier_sandbox.domain.dispute import DisputeStatus
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.flows.issue_settlement import issue_settlement
 from cashier_sandbox.flows.refusals import invalid
-from cashier_sandbox.flows.resolve import resolve
+from cashier_sandbox.flows.resolve import pay_late, resolve
 from cashier_sandbox.flows.take_back import charge_back, close_dispute, refund_externally
 from cashier_sandbox.http.answers import answer
 from cashier_sandbox.http.fields import (
@@ -110,12 +110,19 @@ async def post_resolve(branch: Branch, request: web.Request) -> web.Response:
     """`POST /control/charges|refunds|payouts/{id}/resolve`."""
     fields = Fields(await json_body(request))
     outcome = fields.choice("outcome", {"succeed", "decline"})
-    code = fields.choice("code", set(DECLINES), default="generic_decline")
+    code = fields.choice("code", {*DECLINES, EXPIRED}, default="generic_decline")
     fields.end()
     desk = branch.holder(request.match_info["id"])
     decline = code if outcome == "decline" else None
     resource = resolve(desk, request.match_info["id"], decline=decline)
     return answer(resource_json(desk, resource))
+
+
+async def post_late_payment(branch: Branch, request: web.Request) -> web.Response:
+    """`POST /control/charges/{id}/pay_late`."""
+    Fields(await json_body(request)).end()
+    desk = branch.holder(request.match_info["id"])
+    return answer(resource_json(desk, pay_late(desk, request.match_info["id"])))
 
 
 async def post_external_refund(branch: Branch, request: web.Request) -> web.Response:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from cashier_sandbox.domain.declines import EXPIRED
+
 
 class Status(StrEnum):
     """Where a charge, a refund or a payout stands."""
@@ -15,6 +17,7 @@ class Status(StrEnum):
     AUTHORIZED = "authorized"
     SUCCEEDED = "succeeded"
     DECLINED = "declined"
+    EXPIRED = "expired"
     VOIDED = "voided"
 
 
@@ -26,6 +29,8 @@ class Event(StrEnum):
     DECLINE = "decline"
     CAPTURE_LAST = "capture_last"
     RELEASE_ALL = "release_all"
+    EXPIRE = "expire"
+    PAY_LATE = "pay_late"
 
 
 S, E = Status, Event
@@ -37,6 +42,8 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (S.REQUIRES_ACTION, E.AUTHORIZE): S.AUTHORIZED,
     (S.REQUIRES_ACTION, E.DECLINE): S.DECLINED,
     (S.REQUIRES_ACTION, E.RELEASE_ALL): S.VOIDED,
+    (S.REQUIRES_ACTION, E.EXPIRE): S.EXPIRED,
+    (S.EXPIRED, E.PAY_LATE): S.SUCCEEDED,  # a shop took a voucher all the same
     (S.AUTHORIZED, E.CAPTURE_LAST): S.SUCCEEDED,
     (S.AUTHORIZED, E.RELEASE_ALL): S.VOIDED,
 }
@@ -117,10 +124,13 @@ class Charge:
     def resolved(self, *, code: str | None, fee: int) -> Charge:
         """Return the charge with the answer that it waited for; a code means no."""
         if code is not None:
-            return replace(self.moved_by(Event.DECLINE), decline=code)
+            event = Event.EXPIRE if code == EXPIRED else Event.DECLINE
+            return replace(self.moved_by(event), decline=code)
         if not self.capture:
             return self.moved_by(Event.AUTHORIZE)
-        return replace(self.moved_by(Event.SUCCEED), amount_captured=self.amount, fee=fee)
+        event = Event.PAY_LATE if self.status is Status.EXPIRED else Event.SUCCEED
+        paid = replace(self.moved_by(event), decline=None)
+        return replace(paid, amount_captured=self.amount, fee=fee)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,3 +51,7 @@ DECLINES: dict[str, Decline] = {
         Decline("revocation_of_authorization", "The payer revoked the authorization.", _NEVER),
     )
 }
+
+# No bank said no: the payer of a code or voucher did not pay in time. Only what waits can expire.
+EXPIRED = "expired"
+NOT_PAID = Decline(EXPIRED, "The payer did not pay in time.", _HARD)

@@ -40,6 +40,10 @@ class Fields:
             raise invalid(name, f"{name} is required")
         return value
 
+    def has(self, name: str) -> bool:
+        """Whether a field is there and was not taken yet."""
+        return name in self._left
+
     def text(self, name: str, *, most: int, default: str | None = None) -> str:
         """Return 1 … `most` printable characters without a card number; None is no default."""
         if default is not None and name not in self._left:

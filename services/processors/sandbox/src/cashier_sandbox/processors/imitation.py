@@ -15,8 +15,12 @@ from cashier_sandbox.http.fields import BODY_MAX_BYTES
 from cashier_sandbox.processors.adyen.api import routes as adyen_routes
 from cashier_sandbox.processors.adyen.errors import ADYEN
 from cashier_sandbox.processors.adyen.notices import NOTICES as ADYEN_NOTICES
+from cashier_sandbox.processors.dlocal.api import routes as dlocal_routes
+from cashier_sandbox.processors.dlocal.errors import DIALECT as DLOCAL
+from cashier_sandbox.processors.dlocal.notices import NOTICES as DLOCAL_NOTICES
+from cashier_sandbox.processors.dlocal.notices import Sign
+from cashier_sandbox.processors.dlocal.notices import signer as dlocal_signer
 from cashier_sandbox.processors.native.api import routes as native_routes
-from cashier_sandbox.processors.native.notices import NOTICES as NATIVE_NOTICES
 from cashier_sandbox.processors.stripe.api import routes as stripe_routes
 from cashier_sandbox.processors.stripe.errors import DIALECT as STRIPE
 from cashier_sandbox.processors.stripe.events import FACE as STRIPE_NOTICES
@@ -35,18 +39,20 @@ class Files(Protocol):
 class Imitation:
     """One HTTP API over the shared flows; `notices` is None where it sends none.
 
+    `signer` makes the signing of notices where an account's own name is part of it.
     `keeps_failures`: a failure after the work began is its key's answer for ever.
     """
 
     routes: Callable[[Desk, Files], list[web.RouteDef]]
     dialect: Dialect = NATIVE
     notices: Face | None = None
+    signer: Callable[[Desk], Sign] | None = None
     keeps_failures: bool = False
     body_max_bytes: int = BODY_MAX_BYTES
 
 
 IMITATIONS: dict[str, Imitation] = {
-    "native": Imitation(routes=native_routes, notices=NATIVE_NOTICES),
+    "native": Imitation(routes=native_routes),
     "stripe": Imitation(
         routes=stripe_routes,
         dialect=STRIPE,
@@ -56,4 +62,7 @@ IMITATIONS: dict[str, Imitation] = {
     ),
     "vault": Imitation(routes=vault_routes),
     "adyen": Imitation(routes=adyen_routes, dialect=ADYEN, notices=ADYEN_NOTICES),
+    "dlocal": Imitation(
+        routes=dlocal_routes, dialect=DLOCAL, notices=DLOCAL_NOTICES, signer=dlocal_signer
+    ),
 }

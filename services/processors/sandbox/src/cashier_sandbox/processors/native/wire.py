@@ -6,7 +6,7 @@ from typing import Any
 
 from cashier_sandbox.domain.book import SpentKey
 from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource, Status
-from cashier_sandbox.domain.declines import DECLINES
+from cashier_sandbox.domain.declines import DECLINES, NOT_PAID
 from cashier_sandbox.domain.dispute import Chargeback
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.domain.script import WRONG_AMOUNT_MINOR, Twist
@@ -196,5 +196,5 @@ _ON_DISPUTE = {Kind.CHARGEBACK, Kind.DISPUTE_CLOSED}
 def _decline_json(code: str | None) -> dict[str, Any] | None:
     if code is None:
         return None
-    row = DECLINES[code]
+    row = DECLINES.get(code) or NOT_PAID
     return {"code": row.code, "message": row.message, "advice": row.advice}
