@@ -24,6 +24,7 @@ ROUTING = "/cashier.payments.v1.RoutingService/*"
 RISK = "/cashier.risk.v1.RiskService/*"
 RISK_ADMIN = "/cashier.risk.v1.RiskAdminService/"
 RAIL = "/cashier.gateway.v1.GatewayService/"
+RAIL_ADMIN = "/cashier.gateway.v1.GatewayAdminService/*"
 CRYPTO = "/cashier.crypto.v1.CryptoRailService/*"
 RECON = "/cashier.recon.v1.ReconService/*"
 LEDGER = "/cashier.recon.v1.LedgerService/*"
@@ -85,6 +86,7 @@ GRANTS = (
             RISK,
             f"{RISK_ADMIN}*",
             f"{RAIL}*",
+            RAIL_ADMIN,
             CRYPTO,
             RECON,
             LEDGER,
