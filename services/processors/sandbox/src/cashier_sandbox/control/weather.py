@@ -133,7 +133,12 @@ def _rule(place: int, row: object) -> Rule:
         other = f"; {BY_AMOUNT} is for tokens alone" if name == BY_AMOUNT else ""
         raise invalid("behaviour", f"{where}: behaviour is not in the sandbox's table{other}")
     only_charge = behaviour.verdict is Verdict.ACTION and operation is not Operation.CHARGE
-    no_answer = operation in {Operation.CAPTURE, Operation.VOID, Operation.TOKEN}
+    no_answer = operation in {
+        Operation.CAPTURE,
+        Operation.VOID,
+        Operation.TOKEN,
+        Operation.AUTHENTICATION,
+    }
     if only_charge or (no_answer and not behaviour.is_transport_only):
         raise invalid("behaviour", f"{where}: {name} cannot happen to a {operation}")
     return Rule(

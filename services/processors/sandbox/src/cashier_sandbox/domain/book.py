@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cashier_sandbox.domain.authentication import Authentication
 from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource
 from cashier_sandbox.domain.conditions import Operation
 from cashier_sandbox.domain.dispute import Chargeback
@@ -32,6 +33,8 @@ _OPERATIONS: dict[Kind, Operation] = {
     Kind.MODIFICATION_REFUSED: Operation.VOID,
     Kind.TOKEN: Operation.TOKEN,
     Kind.TOKEN_EXCHANGED: Operation.TOKEN,
+    Kind.AUTHENTICATION: Operation.AUTHENTICATION,
+    Kind.AUTHENTICATION_ASKED: Operation.AUTHENTICATION,
 }
 
 
@@ -75,6 +78,9 @@ class Book:
         # Captures, refunds and payouts that had succeeded and failed at the bank.
         self.failed_later: set[str] = set()
         self.vault: dict[str, VaultToken] = {}
+        # By threeDSServerTransID; and acsTransID → threeDSServerTransID.
+        self.authentications: dict[str, Authentication] = {}
+        self.challenges: dict[str, str] = {}
         self.settled_count = 0
         self.settlements: list[Entry] = []
         self.entries: list[Entry] = []

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     DISPUTE = "dispute"
     ENDPOINT = "endpoint"
     TOKEN = "token"  # noqa: S105  an operation, not a secret
+    AUTHENTICATION = "authentication"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,11 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105  a kind, not a secret
     TOKEN_GONE = "token_gone"  # noqa: S105
     TOKEN_EXCHANGED = "token_exchanged"  # noqa: S105
+    # 3-D Secure: begun, asked (AReq and ARes), what happens on the challenge page, the result.
+    AUTHENTICATION = "authentication"
+    AUTHENTICATION_ASKED = "authentication_asked"
+    AUTHENTICATION_STEP = "authentication_step"
+    AUTHENTICATION_RESULT = "authentication_result"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

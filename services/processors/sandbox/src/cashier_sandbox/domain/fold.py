@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cashier_sandbox.domain.authentication import AUTHENTICATION_FOLD
 from cashier_sandbox.domain.charge import Capture, Charge, Payout, Refund, Resource, Status
 from cashier_sandbox.domain.conditions import Operation
 from cashier_sandbox.domain.dispute import Chargeback, DisputeStatus
@@ -292,4 +293,5 @@ FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.TOKEN: _token,
     Kind.TOKEN_GONE: _token_gone,
     Kind.TOKEN_EXCHANGED: _nothing,
+    **AUTHENTICATION_FOLD,
 }

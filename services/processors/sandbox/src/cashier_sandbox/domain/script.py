@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
+from cashier_sandbox.domain.card_script import card_script_of
 from cashier_sandbox.domain.declines import DECLINES
 
 SLOW_MAX_MS = 120_000
@@ -110,6 +111,8 @@ def behaviour_named(name: str) -> Behaviour | None:
     """Return the behaviour of a name (a token without `tok_` and label), None if unknown."""
     if name in _NAMED:
         return _NAMED[name]
+    if card_script_of(f"tok_{name}"):  # what it does, it does in 3-D Secure
+        return OK
     code = name.removeprefix("decline_")
     if code != name and code in DECLINES:
         return _no(code)
