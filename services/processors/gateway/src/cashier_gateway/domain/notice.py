@@ -49,10 +49,14 @@ class DisputeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DisputeNews:
-    """A dispute as the processor tells it now; `funds_withdrawn`: the amount is gone from us."""
+    """A dispute as the processor tells it then; `funds_withdrawn`: the amount is gone from us.
+
+    Without a `stage` only the state is told: stage and money are as they were. `moves` counts how
+    often money had moved for it, where the processor says so: it orders news of one second.
+    """
 
     reference: str
-    stage: DisputeStage
+    stage: DisputeStage | None
     state: DisputeState
     amount: Money | None
     funds_withdrawn: bool
@@ -60,13 +64,15 @@ class DisputeNews:
     arn: str = ""
     evidence_due_at: datetime | None = None
     liability_shifted: bool = False
+    moves: int = 0
+    fee: Money | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Every fact, for the inbox and for the step that tells it."""
         due = self.evidence_due_at
         return {
             "reference": self.reference,
-            "stage": self.stage.value,
+            "stage": self.stage.value if self.stage else None,
             "state": self.state.value,
             "amount": _pair(self.amount),
             "funds_withdrawn": self.funds_withdrawn,
@@ -74,6 +80,8 @@ class DisputeNews:
             "arn": self.arn,
             "evidence_due_at": due.isoformat() if due else None,
             "liability_shifted": self.liability_shifted,
+            "moves": self.moves,
+            "fee": _pair(self.fee),
         }
 
     @classmethod
@@ -81,7 +89,7 @@ class DisputeNews:
         """The news that `to_json` wrote."""
         return cls(
             reference=row["reference"],
-            stage=DisputeStage(row["stage"]),
+            stage=DisputeStage(row["stage"]) if row["stage"] else None,
             state=DisputeState(row["state"]),
             amount=_money(row["amount"]),
             funds_withdrawn=row["funds_withdrawn"],
@@ -89,6 +97,8 @@ class DisputeNews:
             arn=row["arn"],
             evidence_due_at=_moment(row["evidence_due_at"]),
             liability_shifted=row["liability_shifted"],
+            moves=row["moves"],
+            fee=_money(row["fee"]),
         )
 
 
@@ -103,6 +113,7 @@ class Notice:
       `takes_from` are those whose money it took back: a refund that somebody made elsewhere.
     - `amount` is what the processor says was moved; None where it says no comparable amount.
     - `elsewhere`: it came with our signature and is about another account, by its own words.
+    - `is_filed` where a file brought it, not a webhook.
     - `reversal_reference` is set where the news, on a call that succeeded, takes money back.
     """
 
@@ -118,6 +129,7 @@ class Notice:
     reversal_reference: str = ""
     dispute: DisputeNews | None = None
     occurred_at: datetime | None = None
+    is_filed: bool = False
     elsewhere: bool = False
 
     @property
@@ -141,6 +153,7 @@ class Notice:
             "reversal_reference": self.reversal_reference,
             "dispute": dispute.to_json() if dispute else None,
             "occurred_at": at.isoformat() if at else None,
+            "is_filed": self.is_filed,
             "elsewhere": self.elsewhere,
         }
         return {name: value for name, value in facts.items() if value}
@@ -162,6 +175,7 @@ class Notice:
             reversal_reference=row.get("reversal_reference", ""),
             dispute=DisputeNews.from_json(dispute) if dispute else None,
             occurred_at=_moment(row.get("occurred_at")),
+            is_filed=row.get("is_filed", False),
             elsewhere=bool(row.get("elsewhere")),
         )
 

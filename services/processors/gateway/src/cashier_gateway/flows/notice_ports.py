@@ -105,6 +105,9 @@ class Letters(Protocol):
     ) -> list[Seen]:
         """Captures, voids and refunds of the authorizations with these references."""
 
+    async def disputed(self, tx: UnitOfWork, account: str, reference: str) -> list[Seen]:
+        """The call of which a dispute with this reference was told before."""
+
     async def find_note(self, tx: UnitOfWork, call: Call, note: Note) -> Note | None:
         """What was told before of the same thing."""
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cashier_common.db.audit import SealedStep
@@ -30,6 +31,7 @@ class LateOutcome:
     told: str = ""
     reversal_reference: str = ""
     dispute: DisputeNews | None = None
+    occurred_at: datetime | None = None
 
 
 async def stream_outcomes(record: Record, *, shard: int, after: int) -> AsyncIterator[LateOutcome]:
@@ -54,4 +56,5 @@ def _late(step: SealedStep, payload: dict[str, Any]) -> LateOutcome:
         told=payload.get("told", ""),
         reversal_reference=payload.get("reversal_reference", ""),
         dispute=DisputeNews.from_json(dispute) if dispute else None,
+        occurred_at=datetime.fromisoformat(at) if (at := payload.get("occurred_at")) else None,
     )

@@ -19,6 +19,9 @@ from cashier_gateway.flows.notice_ports import Letter, Letters, Note, NoteKind, 
 from cashier_gateway.flows.ports import WEBHOOK, Book, Move, Origin, Terminal
 
 ACTOR: Final = "gateway/inbox"
+FILE: Final = "FILE"
+# A file tells these of a dispute; what else it leaves out was not taken back by its silence.
+_FILED_FACTS: Final = ("stage", "state", "amount", "funds_withdrawn")
 # Ended without money: a success that is told of one of these is money that nobody expects.
 _ENDED: Final = frozenset(
     {State.DECLINED_HARD, State.DECLINED_SOFT, State.NOT_SENT, State.EXPIRED, State.NOT_FOUND}
@@ -70,6 +73,9 @@ class TakeNotice:
                 return Taken.EARLY  # it may be our own, whose reference is not written yet
             target = _fitting([*here, *acting], notice.takes_from or notice.kinds)
             takes_back = bool(notice.takes_from)
+        if target is None and notice.dispute is not None:
+            told_before = await self.letters.disputed(tx, letter.account, notice.dispute.reference)
+            target = next(iter(told_before), None)
         if target is None:
             return Taken.OTHER_ACCOUNT if seen and not here else Taken.UNMATCHED
         call = await self.book.lock(tx, merchant=target.merchant, operation=target.operation)
@@ -120,20 +126,25 @@ class TakeNotice:
         news = notice.dispute
         if news is None:
             raise RuntimeError("a notice without a dispute cannot be told as one")
+        told: dict[str, Any] = {"dispute": news.to_json()}
+        if notice.occurred_at is not None:
+            told["occurred_at"] = notice.occurred_at.isoformat()
         note = Note(NoteKind.DISPUTED, news.reference, news.to_json(), notice.occurred_at)
-        return await self._note(tx, call, notice, note, {"dispute": news.to_json()})
+        return await self._note(tx, call, notice, note, told)
 
     async def _note(
         self, tx: UnitOfWork, call: Call, notice: Notice, note: Note, extra: dict[str, Any]
     ) -> Taken:
         known = await self.letters.find_note(tx, call, note)
-        if known is not None and known.facts == note.facts:
+        if known is not None and _says_the_same(note, known, is_filed=notice.is_filed):
             return Taken.KNOWN
         if known is not None and _is_older(note, known):
-            return Taken.STALE
+            if note.kind is not NoteKind.DISPUTED:
+                return Taken.STALE
+            note = known  # whoever listens puts news of a dispute in order; we keep the newest
         outcome = self._outcome(call, notice, settles=note.kind is NoteKind.SUCCEEDED)
         payload = {
-            "source": WEBHOOK,
+            "source": FILE if notice.is_filed else WEBHOOK,
             "account": call.account,
             "amount": [call.amount.minor, call.amount.asset],
             "reference": call.reference or notice.reference,
@@ -205,6 +216,12 @@ def _taken_back(notice: Notice) -> Note:
     return Note(NoteKind.REVERSED, notice.reversal_reference, {}, notice.occurred_at)
 
 
+def _says_the_same(note: Note, known: Note, *, is_filed: bool) -> bool:
+    if is_filed and note.kind is NoteKind.DISPUTED:
+        return all(note.facts.get(name) == known.facts.get(name) for name in _FILED_FACTS)
+    return note.facts == known.facts
+
+
 def _is_older(note: Note, known: Note) -> bool:
     """Whether we know something newer; within one moment, whatever is further on is newer."""
     if note.occurred_at is None or known.occurred_at is None:
@@ -214,9 +231,10 @@ def _is_older(note: Note, known: Note) -> bool:
     return _progress(note) < _progress(known)
 
 
-def _progress(note: Note) -> tuple[int, int, bool]:
+def _progress(note: Note) -> tuple[int, int, int, bool]:
     stage, state = note.facts.get("stage"), note.facts.get("state")
     return (
+        note.facts.get("moves", 0),
         _STAGES.index(stage) if stage in _STAGES else 0,
         _DISPUTE_STATES.index(state) if state in _DISPUTE_STATES else 0,
         bool(note.facts.get("funds_withdrawn")),

@@ -57,6 +57,8 @@ def late_to_proto(late: LateOutcome) -> gateway_service_pb2.OutcomeEvent:
     outcome.reversal_reference = late.reversal_reference
     if late.dispute is not None:
         outcome.dispute.CopyFrom(_dispute(late.dispute))
+        if late.occurred_at is not None:
+            outcome.dispute.event_time.FromDatetime(late.occurred_at)
     return gateway_service_pb2.OutcomeEvent(
         shard=late.shard,
         position=late.position,
@@ -140,7 +142,9 @@ def _dispute(news: DisputeNews) -> outcome_pb2.DisputeNotice:
     notice = outcome_pb2.DisputeNotice
     proto = notice(
         processor_reference=news.reference,
-        stage=notice.Stage.Value(f"STAGE_{news.stage.value}"),
+        stage=notice.Stage.Value(f"STAGE_{news.stage.value if news.stage else 'UNSPECIFIED'}"),
+        state_only=news.stage is None,
+        movement_count=news.moves,
         state=notice.State.Value(f"STATE_{news.state.value}"),
         funds_withdrawn=news.funds_withdrawn,
         reason_code=news.reason_code,
@@ -149,6 +153,8 @@ def _dispute(news: DisputeNews) -> outcome_pb2.DisputeNotice:
     )
     if news.amount is not None:
         _set(proto.amount, news.amount)
+    if news.fee is not None:
+        _set(proto.fee, news.fee)
     if news.evidence_due_at is not None:
         proto.evidence_due_time.FromDatetime(news.evidence_due_at)
     return proto

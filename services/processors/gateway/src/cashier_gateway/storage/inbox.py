@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy import bindparam, cast, func, literal, select, update
+from sqlalchemy import and_, bindparam, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL, insert
 from sqlalchemy.types import Text
 
@@ -19,7 +19,7 @@ from cashier_gateway.domain.call import Call, Kind
 from cashier_gateway.domain.errors import LeaseLost
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.notice import Notice
-from cashier_gateway.flows.notice_ports import Due, InboxState, Letter, Note, Seen
+from cashier_gateway.flows.notice_ports import Due, InboxState, Letter, Note, NoteKind, Seen
 from cashier_gateway.flows.ports import Origin
 from cashier_gateway.storage.tables import calls, inbox, notes
 
@@ -81,6 +81,15 @@ ACTING_ON: Final = compiled(
         calls.c.account == bindparam("the_account"),
         calls.c.request["authorization_reference"].astext
         == func.any(bindparam("some", type_=ARRAY(Text))),
+    )
+)
+DISPUTED: Final = compiled(
+    _seen.join(
+        notes, and_(notes.c.merchant == calls.c.merchant, notes.c.operation == calls.c.operation)
+    ).where(
+        notes.c.kind == literal(NoteKind.DISPUTED.value),
+        notes.c.reference == bindparam("the_reference"),
+        calls.c.account == bindparam("the_account"),
     )
 )
 BUMP: Final = compiled(
@@ -169,6 +178,10 @@ class Inbox:
         self, tx: UnitOfWork, account: str, references: Sequence[str]
     ) -> list[Seen]:
         rows = await tx.read(ACTING_ON, the_account=account, some=list(references))
+        return [_seen_of(row) for row in rows]
+
+    async def disputed(self, tx: UnitOfWork, account: str, reference: str) -> list[Seen]:
+        rows = await tx.read(DISPUTED, the_account=account, the_reference=reference)
         return [_seen_of(row) for row in rows]
 
     async def find_note(self, tx: UnitOfWork, call: Call, note: Note) -> Note | None:

@@ -102,6 +102,7 @@ notes: Final = Table(
     Column("facts", JsonText(), nullable=False),
     Column("occurred_at", TIME),
     CheckConstraint("kind IN ('SUCCEEDED', 'REVERSED', 'DISPUTED')", name="kind_known"),
+    Index("notes_disputed_idx", "reference", postgresql_where=text("kind = 'DISPUTED'")),
 )
 # Its document holds references to credentials, never one itself; its earlier versions are steps.
 processor_accounts: Final = Table(

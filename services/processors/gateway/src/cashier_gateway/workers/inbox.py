@@ -21,7 +21,9 @@ TAKEN_AT_ONCE_MAX: Final = 8
 TRIES_MAX: Final = 20
 PAUSE_FIRST: Final = timedelta(seconds=1)
 PAUSE_MAX: Final = timedelta(minutes=10)
+JITTER: Final = 0.25
 _DOUBLINGS_MAX: Final = 16
+_NOBODYS: Final = frozenset({Taken.UNMATCHED, Taken.OTHER_ACCOUNT})
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +66,8 @@ class Postman:
                 return 0
             taken = await self.take(tx, letter)
             state, pause = _next(letter.tries, is_early=taken is Taken.EARLY)
+            if letter.notice.dispute is not None and taken in _NOBODYS:
+                state = InboxState.DEAD  # money may be gone that no payment knows of
             self.letters.settle(tx, due, state, result=taken.value, pause=pause)
         if taken not in {Taken.APPLIED, Taken.KNOWN, Taken.NOTHING}:
             _log.info(

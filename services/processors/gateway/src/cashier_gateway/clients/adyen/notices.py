@@ -36,18 +36,22 @@ _AFTER: Final = ("eventCode", "success")
 _FREE_TEXT: Final = "merchantReference"
 _CARRIES: Final = (Kind.CAPTURE, Kind.AUTHORIZE)
 _STAGE, _STATE = DisputeStage, DisputeState
-# eventCode → stage, state, whether the money is gone. After Adyen's dispute flow.
-DISPUTES: Final[Mapping[str, tuple[DisputeStage, DisputeState, bool]]] = {
+# eventCode → stage, state, whether the money is gone. After Adyen's dispute flow. Without a stage
+# an event is about whichever the dispute is in, and moves no money.
+DISPUTES: Final[Mapping[str, tuple[DisputeStage | None, DisputeState, bool]]] = {
     "REQUEST_FOR_INFORMATION": (_STAGE.INQUIRY, _STATE.OPEN, False),
     "NOTIFICATION_OF_CHARGEBACK": (_STAGE.CHARGEBACK, _STATE.OPEN, False),
     "CHARGEBACK": (_STAGE.CHARGEBACK, _STATE.OPEN, True),
     "CHARGEBACK_REVERSED": (_STAGE.CHARGEBACK, _STATE.CHALLENGED, False),
-    "DISPUTE_DEFENSE_PERIOD_ENDED": (_STAGE.CHARGEBACK, _STATE.LOST, True),
+    "INFORMATION_SUPPLIED": (None, _STATE.CHALLENGED, False),
+    "DISPUTE_DEFENSE_PERIOD_ENDED": (None, _STATE.LOST, False),
     "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": (_STAGE.CHARGEBACK, _STATE.WON, False),
     "SECOND_CHARGEBACK": (_STAGE.SECOND_CHARGEBACK, _STATE.LOST, True),
     "PREARBITRATION_WON": (_STAGE.ARBITRATION, _STATE.WON, False),
     "PREARBITRATION_LOST": (_STAGE.ARBITRATION, _STATE.LOST, True),
 }
+# Told so that people may act; no dispute is open and no money has moved.
+INFORMATIONAL: Final = frozenset({"NOTIFICATION_OF_FRAUD", "ISSUER_COMMENTS"})
 # eventCode → the calls it can be about, and whether it can only be bad news.
 MOVES: Final[Mapping[str, tuple[tuple[Kind, ...], bool]]] = {
     "AUTHORISATION": ((Kind.AUTHORIZE,), False),
@@ -198,6 +202,8 @@ def _notice(item: Item, merchant_account: str, codes: Codes) -> Notice:
             plain, kinds=_CARRIES, operation=item.reference, dispute=_dispute(item),
             references=(item.original,) if item.original else (),
         )  # fmt: skip
+    if item.event in INFORMATIONAL:
+        return replace(plain, detail=f"{told}: for people, no money has moved")
     if item.event not in MOVES:
         return plain
     kinds, is_bad = MOVES[item.event]
@@ -245,6 +251,7 @@ def _dispute(item: Item) -> DisputeNews:
         reason_code=reason[:64] if type(reason) is str else "",
         arn=arn[:64] if type(arn) is str else "",
         evidence_due_at=_moment(extra.get("defensePeriodEndsAt")),
+        liability_shifted=extra.get("liabilityShift") == "true",
     )
 
 

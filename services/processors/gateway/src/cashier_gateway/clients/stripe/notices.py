@@ -167,6 +167,10 @@ def _dispute(plain: Notice, dispute: Mapping[str, Any], codes: Codes) -> Notice:
         funds_withdrawn=_is_withdrawn(plain, dispute, status),
         reason_code=_text(card, "network_reason_code") or _text(dispute, "reason")[:64],
         evidence_due_at=_moment(due),
+        moves=len(_moves(dispute, "amount")),
+        fee=_amount({"fee": sum(_moves(dispute, "fee")), **_currency(dispute)}, "fee")
+        if _moves(dispute, "fee")
+        else None,
     )
     parents = (_id(dispute.get("payment_intent")), _id(dispute.get("charge")))
     return replace(plain, references=tuple(filter(None, parents)), kinds=_CARRIES, dispute=news)
@@ -174,14 +178,23 @@ def _dispute(plain: Notice, dispute: Mapping[str, Any], codes: Codes) -> Notice:
 
 def _is_withdrawn(plain: Notice, dispute: Mapping[str, Any], status: str) -> bool:
     """The balance says it; without one the event's name, and then how it ended."""
-    moves = dispute.get("balance_transactions")
-    amounts = [m.get("amount") for m in moves or [] if isinstance(m, Mapping)]
-    whole = [amount for amount in amounts if type(amount) is int]
-    if whole:
-        return sum(whole) < 0
+    moves = _moves(dispute, "amount")
+    if moves:
+        return sum(moves) < 0
     if plain.detail.endswith(("funds_withdrawn", "funds_reinstated")):
         return plain.detail.endswith("funds_withdrawn")
     return status in {"needs_response", "under_review", "lost"}
+
+
+def _moves(dispute: Mapping[str, Any], field: str) -> list[int]:
+    """What the balance transactions of a dispute say; empty where they are not told."""
+    told = dispute.get("balance_transactions")
+    numbers = [m.get(field) for m in told or [] if isinstance(m, Mapping)]
+    return [number for number in numbers if type(number) is int]
+
+
+def _currency(thing: Mapping[str, Any]) -> dict[str, Any]:
+    return {"currency": thing.get("currency")}
 
 
 def _moved(about: Notice, event: Event, amount: Money | None) -> Notice:

@@ -1,0 +1,1 @@
+"""Files in which processors list disputes, read whole or refused."""
