@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from cashier.common.v1 import money_pb2
+from cashier.common.v1 import instrument_pb2, money_pb2
 from cashier.gateway.v1 import gateway_service_pb2 as pb
 from cashier.gateway.v1 import outcome_pb2
 from cashier_common.db.record import shard_of
@@ -215,14 +215,30 @@ async def test_capabilities_name_no_secret(stub):
     assert b"key-of-account-one" not in answer.SerializeToString()
 
 
-@pytest.mark.parametrize("method", ["GetHealth", "WatchHealth"])
-async def test_what_is_not_built_yet_says_so(stub, method):
-    request = getattr(pb, f"{method}Request")()
-    call = getattr(stub, method)(request)
+async def test_health_is_told_by_account_and_segment_and_watched(stub):
+    operation = an_operation()
+    watching = aiter(stub.WatchHealth(pb.WatchHealthRequest(), timeout=20))
+    before = (await anext(watching)).compute_time.ToDatetime()
 
-    told = await refused(call if method == "GetHealth" else anext(aiter(call)))
+    await stub.Authorize(a_request(operation), metadata=keyed(operation))
+    while True:
+        told = await anext(watching)
+        segments = {health.asset_code: health for health in told.accounts}
+        if "EUR" in segments and segments["EUR"].success_count > 0:
+            break
 
-    assert (grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED") == told
+    whole, card = segments[""], segments["EUR"]
+    assert {"one"} == {health.processor_account for health in told.accounts}
+    assert instrument_pb2.PAYMENT_METHOD_CARD == card.method
+    assert whole.sample_count >= card.sample_count > 0
+    assert pb.GetHealthResponse.AccountHealth.BREAKER_STATE_CLOSED == card.breaker_state
+    assert not card.replicas_agree  # there is no Redis here
+    assert card.latency_p99_ms >= card.latency_p50_ms > 0
+    assert before < told.compute_time.ToDatetime()
+    assert {"one"} == {
+        health.processor_account
+        for health in (await stub.GetHealth(pb.GetHealthRequest())).accounts
+    }
 
 
 async def test_a_late_outcome_is_told_to_who_listens_and_again_to_who_was_away(stub):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from cashier_common.db.audit import SHARD_COUNT
 from cashier_common.errors import IdempotencyKeyReused, Kind, PeerUnavailable, Refusal
+from cashier_common.health.monitor import Monitor
 from cashier_common.tasks import TaskGroup
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Terminal
@@ -135,6 +136,7 @@ class GatewayNode:
             run_look_up=LookUp(book, terminals, clock),
             terminals=terminals,
             record=book,
+            monitor=Monitor("gateway", clock, None),
             clock=clock,
         )
         take = TakeNotice(letters, book, terminals, clock)

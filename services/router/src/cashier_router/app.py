@@ -12,11 +12,13 @@ from cashier_common.db.reaper import PERIOD_S as REAP_PERIOD_S
 from cashier_common.db.reaper import Reaper
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
+from cashier_common.redis.client import Hints
 from cashier_common.rpc.client import connect
 from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
 from cashier_common.tasks import TaskGroup
 from cashier_common.worker import Worker
+from cashier_router.clients.health import HealthTable
 from cashier_router.clients.rails import REFRESH_S, RailClients
 from cashier_router.clients.risk import RiskClient
 from cashier_router.domain.questions import QuestionPlan, Schedule
@@ -45,13 +47,18 @@ async def build(settings: RouterSettings, role: Role) -> App:
     channels = {name: connect(target, settings) for name, target in targets.items()}
     rails = RailClients({name: channels[name] for name in settings.rail_targets})
     questions = QuestionPlan(doubt=Schedule(settings.doubt_schedule))
-    store = PaymentStore(database, questions)
+    store, clock = PaymentStore(database, questions), SystemClock()
+    redis_url = settings.redis_url.get_secret_value()
+    hints = await Hints.connect(redis_url) if redis_url else None
+    health = HealthTable(
+        {rail: channels[rail] for rail in rails.rails}, clock, scripts=hints, redis_url=redis_url
+    )
     world = World(
-        store=store, risk=RiskClient(channels["risk"]), rails=rails, clock=SystemClock(),
-        failpoint=failpoints.hit, questions=questions,
+        store=store, risk=RiskClient(channels["risk"]), rails=rails, clock=clock,
+        failpoint=failpoints.hit, questions=questions, health=health,
     )  # fmt: skip
     tasks, pages = TaskGroup(), pager(settings, DOMAIN)
-    listening = asyncio.create_task(_listen(rails))
+    listening = asyncio.gather(_listen(rails), health.run())
 
     async def ready() -> bool:
         """Without ever having heard a rail no payment could be routed."""
@@ -60,7 +67,10 @@ async def build(settings: RouterSettings, role: Role) -> App:
 
     async def stop() -> None:
         listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         await tasks.drain()
+        if hints is not None:
+            await hints.close()
         for channel in channels.values():
             await channel.close()
         await database.close()

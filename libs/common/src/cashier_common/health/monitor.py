@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -59,7 +59,7 @@ class _Watched:
 class Monitor:
     """All wards of one publisher. `store` is None where there is no Redis: each stands alone.
 
-    `limit_of` bounds what is under way for a scope in this process; 0 means no bound.
+    `told_as` turns readings into what is published, where listeners know other names.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Monitor:
         clock: Clock,
         store: Store | None,
         *,
-        limit_of: Callable[[str], int] = lambda _: 0,
+        told_as: Callable[[Sequence[Reading]], Sequence[Reading]] = lambda readings: readings,
         chance_ppm: Callable[[], int] = lambda: secrets.randbelow(PPM),
     ) -> None:
         self.publisher = publisher
         self._clock, self._store, self._chance_ppm = clock, store, chance_ppm
-        self._limit_of = limit_of
+        self._told_as = told_as
         self._shared = SharedWindows(store, publisher) if store is not None else None
         self._watched: dict[str, _Watched] = {}
         self._offset_ms = int(clock.now().timestamp() * 1_000 - clock.monotonic() * 1_000)
@@ -82,9 +82,22 @@ class Monitor:
         self._told: dict[tuple[str, str], Reading] = {}
         self._changed = asyncio.Event()
 
-    def exchange(self, scope: str, segment: str, *, is_new: bool) -> Exchange:
-        """Begin an exchange; see `Ward.exchange`. Takes microseconds and waits for nothing."""
-        return self._of(scope).ward.exchange(segment, is_new=is_new)
+    def exchange(self, scope: str, segment: str, *, is_new: bool, limit: int = 0) -> Exchange:
+        """Begin an exchange; see `Ward.exchange`. Takes microseconds and waits for nothing.
+
+        `limit` bounds what is under way for the scope in this process; 0 means no bound.
+        """
+        ward = self.watch(scope)
+        ward.limit = limit
+        return ward.exchange(segment, is_new=is_new)
+
+    def watch(self, scope: str) -> Ward:
+        """The ward of a scope; from now on its health is told, whoever sees it."""
+        watched = self._watched.get(scope)
+        if watched is None:
+            ward = Ward(scope, self._clock.monotonic)
+            watched = self._watched[scope] = _Watched(ward, {})
+        return watched.ward
 
     def now_ms(self) -> int:
         """The time that all replicas agree on, as near as it is known."""
@@ -122,15 +135,6 @@ class Monitor:
         except TimeoutError:
             return False
         return True
-
-    def _of(self, scope: str) -> _Watched:
-        watched = self._watched.get(scope)
-        limit = self._limit_of(scope)
-        if watched is None:
-            ward = Ward(scope, limit, self._clock.monotonic)
-            watched = self._watched[scope] = _Watched(ward, {})
-        watched.ward.limit = limit
-        return watched
 
     async def _round(self, watched: _Watched) -> bool:
         """Bring one ward up to date; whether its breaker moved."""
@@ -230,7 +234,7 @@ class Monitor:
             self._changed = asyncio.Event()
         if self._store is None or self._is_alone or not told:
             return
-        fields, key = encode(told.values()), key_of(self.publisher)
+        fields, key = encode(self._told_as(self.readings())), key_of(self.publisher)
         if await self._store.hset(key, fields, PUBLISHED_TTL_S):
             await self._store.publish(key, "heard")
 

@@ -3,7 +3,6 @@
 Everything here is in memory and takes microseconds; `monitor` shares it with other replicas.
 """
 
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
@@ -94,10 +93,9 @@ class Ward:
     replicas agree on; `alone` says which of them counts.
     """
 
-    def __init__(
-        self, scope: str, limit: int = 0, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.scope, self.limit, self.monotonic = scope, limit, monotonic
+    def __init__(self, scope: str, monotonic: Callable[[], float]) -> None:
+        self.scope, self.monotonic = scope, monotonic
+        self.limit = 0
         self.fresh: dict[str, Counts] = {}
         self.under_way: set[Exchange] = set()
         self.own, self.shared = Window(), Window()

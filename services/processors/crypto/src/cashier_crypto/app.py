@@ -1,5 +1,7 @@
 """The composition root: every object of the crypto rail is made here and nowhere else."""
 
+import asyncio
+from functools import partial
 from typing import Final
 
 from cashier.crypto.v1 import crypto_rail_service_pb2, crypto_rail_service_pb2_grpc
@@ -9,15 +11,19 @@ from cashier_common.db.engine import Database
 from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
+from cashier_common.health.monitor import Monitor
+from cashier_common.redis.client import Hints
 from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
 from cashier_common.settings import Environment
 from cashier_common.worker import Worker
 from cashier_crypto.clients.evm import EvmEndpoint
 from cashier_crypto.domain.account import ProcessorAccount
+from cashier_crypto.domain.health import of_accounts
 from cashier_crypto.flows.authorize import Authorize
 from cashier_crypto.flows.follow_chain import Watch
 from cashier_crypto.flows.look_up import LookUp
+from cashier_crypto.rpc import codec
 from cashier_crypto.rpc.crypto_rail_servicer import CryptoRailServicer
 from cashier_crypto.rpc.gateway_servicer import GatewayServicer
 from cashier_crypto.settings import CryptoSettings
@@ -44,8 +50,12 @@ async def build(settings: CryptoSettings, role: Role) -> App:
     database = await Database.connect(settings.need("database_url"), name=f"crypto {role}")
     book, record, clock = TransferBook(database), ChainRecordStore(database), SystemClock()
     watch = watch_of(accounts)
+    redis_url = settings.redis_url.get_secret_value()
+    hints = await Hints.connect(redis_url) if redis_url else None
+    monitor = Monitor(codec.RAIL, clock, hints, told_as=partial(of_accounts, [*accounts]))
+    watching_health = asyncio.create_task(monitor.run())
     endpoints = [
-        EvmEndpoint.at(url, chain=watch.chain)
+        EvmEndpoint.at(url, chain=watch.chain, monitor=monitor)
         for url in dict.fromkeys((settings.chain_url, *settings.witnesses))
         if url
     ]
@@ -55,6 +65,7 @@ async def build(settings: CryptoSettings, role: Role) -> App:
         run_look_up=LookUp(book, record, accounts, endpoints[0] if endpoints else None, clock),
         accounts=accounts,
         record=sealed,
+        monitor=monitor,
         clock=clock,
     )
     rail = CryptoRailServicer(TransferList(database), sealed.verify, pager(settings, DOMAIN))
@@ -62,6 +73,10 @@ async def build(settings: CryptoSettings, role: Role) -> App:
     watching = Worker("watcher", watcher.step, settings.chain_poll_s, interruptible=True)
 
     async def stop() -> None:
+        watching_health.cancel()
+        await asyncio.gather(watching_health, return_exceptions=True)
+        if hints is not None:
+            await hints.close()
         for endpoint in endpoints:
             await endpoint.close()
         await database.close()

@@ -11,6 +11,8 @@ from cashier_common.db.engine import Database
 from cashier_common.db.follow import SealedRecord
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
+from cashier_common.health.monitor import Monitor
+from cashier_common.redis.client import Hints
 from cashier_common.service import App, Role
 from cashier_common.settings import Environment, split_address
 from cashier_common.worker import Worker
@@ -24,7 +26,9 @@ from cashier_gateway.flows.refresh_accounts import Terminals, Wiring
 from cashier_gateway.flows.submit import Submit
 from cashier_gateway.flows.take_notice import TakeNotice
 from cashier_gateway.flows.under_way import UnderWay
+from cashier_gateway.flows.watch import AccountWatch
 from cashier_gateway.http.intake import Intake, open_intake
+from cashier_gateway.rpc import codec
 from cashier_gateway.rpc.gateway_servicer import GatewayServicer
 from cashier_gateway.settings import GatewaySettings
 from cashier_gateway.storage.account_registry import AccountRegistry
@@ -61,8 +65,13 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         wire(account)  # what the settings name can be used, or this does not start
     database = await Database.connect(settings.need("database_url"), name=f"gateway {role}")
     book, clock, under_way = CallBook(database), SystemClock(), UnderWay()
+    redis_url = settings.redis_url.get_secret_value()
+    hints = await Hints.connect(redis_url) if redis_url else None
+    monitor = Monitor(codec.RAIL, clock, hints)
     registry = AccountRegistry(database)
-    terminals = Terminals(registry, wire, _adapter, clock)
+    terminals = Terminals(
+        registry, wire, _adapter, clock, watch_of=lambda account: _watch(account, monitor)
+    )
     keeper = AccountKeeper(
         registry, terminals, seed, only_empty=settings.processor_accounts is None
     )
@@ -70,11 +79,13 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     keeping = asyncio.create_task(
         Worker("accounts", keeper.step, ACCOUNTS_PERIOD_S).run(asyncio.Event())
     )
+    watching = asyncio.create_task(monitor.run())
     servicer = GatewayServicer(
         submit=Submit(book, terminals, under_way, clock),
         run_look_up=LookUp(book, terminals, clock),
         terminals=terminals,
         record=SealedRecord(database),
+        monitor=monitor,
         clock=clock,
     )
 
@@ -88,8 +99,11 @@ async def build(settings: GatewaySettings, role: Role) -> App:
             await intake.cleanup()
         await under_way.drain()
         keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(keeping, watching, return_exceptions=True)
         await terminals.close()
+        if hints is not None:
+            await hints.close()
         await database.close()
 
     async def ready() -> bool:
@@ -112,6 +126,11 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         readiness=ready,
         on_stop=stop,
     )
+
+
+def _watch(account: ProcessorAccount, monitor: Monitor) -> AccountWatch:
+    monitor.watch(account.account_id)
+    return AccountWatch(account, monitor)
 
 
 def _seed(settings: GatewaySettings) -> tuple[ProcessorAccount, ...]:

@@ -4,7 +4,7 @@ from datetime import UTC
 
 import grpc
 
-from cashier.common.v1 import instrument_pb2, money_pb2
+from cashier.common.v1 import customer_pb2, instrument_pb2, money_pb2
 from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_account_pb2
 from cashier_common.money import Money
 from cashier_common.rpc.status import refusal_reason
@@ -73,6 +73,12 @@ _SCOPES = {
     TokenScope.NETWORK: instrument_pb2.InstrumentToken.SCOPE_NETWORK,
 }
 _FUNDING = {"": 0, "credit": 1, "debit": 2, "prepaid": 3}
+
+
+def method_name(number: int) -> str:
+    """The name of a method as segments of health have it; "" for none."""
+    method = _METHOD_NAMES.get(number)
+    return method.upper() if method else ""
 
 
 def to_outcome(answer: outcome_pb2.Outcome) -> Outcome | None:
@@ -205,6 +211,7 @@ def authorize_request(
         statement_descriptor=terms.statement_descriptor,
         return_url=terms.return_url,
         off_session=terms.off_session,
+        customer=customer_pb2.Customer(country=terms.customer_country),
     )
 
 
@@ -215,6 +222,7 @@ def payout_request(payment: Payment, operation: Operation) -> gateway_service_pb
         processor_account=operation.account, amount=money(operation.amount),
         instrument=_instrument(payment.terms.instrument, operation.account),
         merchant_reference=payment.merchant_reference,
+        customer=customer_pb2.Customer(country=payment.terms.customer_country),
     )  # fmt: skip
 
 

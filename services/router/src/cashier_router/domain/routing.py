@@ -1,14 +1,16 @@
 """Which processor accounts may take a payment, and in what order: a pure function of facts."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from cashier_common.money import Money
+from cashier_common.regions import region_of
+from cashier_router.domain.health import Picture
 from cashier_router.domain.instrument import Instrument, Method
+from cashier_router.domain.ordering import BREAKER_OPEN, arrange
 
-# Nothing is drawn by lot yet: what was chosen was certain to be chosen.
 CERTAIN_PPM = 1_000_000
-POLICY_VERSION = "eligible-then-cheapest/1"
+POLICY_VERSION = "eligible-then-well-then-cheapest/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,14 @@ class Question:
     manual_capture: bool
     payout: bool
     strict_only: bool
+    payment: str = ""  # its name: what is drawn for it is drawn by that
+    residence: str = ""  # the customer's country as the rail is told it
+
+    @property
+    def segment(self) -> str:
+        """The part of an account's traffic that this payment belongs to, as rails name it."""
+        method = self.instrument.method.upper()
+        return f"{method}/{self.amount.asset}/{region_of(self.residence)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,13 @@ class Decision:
         return tuple(candidate for candidate in self.candidates if not candidate.removed_by)
 
 
-def decide(question: Question, accounts: Sequence[Account]) -> Decision:
-    """Every account judged; eligible ones first, the cheapest of them ahead, ids break ties."""
+def decide(
+    question: Question, accounts: Sequence[Account], health: Mapping[str, Picture] | None = None
+) -> Decision:
+    """Every account judged; eligible ones first, in the order of `ordering`, ids break ties.
+
+    `health` is the picture of each rail. The same question and pictures lead to the same decision.
+    """
     kept: list[Candidate] = []
     removed: list[Candidate] = []
     for account in accounts:
@@ -96,9 +111,17 @@ def decide(question: Question, accounts: Sequence[Account]) -> Decision:
         (removed if reason else kept).append(candidate)
     kept.sort(key=lambda candidate: (candidate.fee_minor, candidate.account))
     removed.sort(key=lambda candidate: candidate.account)
+    if not kept:
+        return Decision(POLICY_VERSION, tuple(removed), strict_only=question.strict_only)
+    order = arrange(kept, question.segment, health or {}, question.payment)
+    told = [
+        replace(one, detail=place.detail) for one, place in zip(kept, order.places, strict=True)
+    ]
+    held = [replace(told[i], removed_by=BREAKER_OPEN) for i in order.held]
     return Decision(
         policy_version=POLICY_VERSION,
-        candidates=(*kept, *removed),
+        candidates=(*(told[i] for i in order.kept), *held, *removed),
+        propensity_ppm=order.propensity_ppm,
         strict_only=question.strict_only,
     )
 

@@ -1,15 +1,16 @@
 """What the flows need of the world, declared by the flows."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from cashier_common.clock import Clock
 from cashier_router.domain.afterwards import Later
 from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.dispute import Dispute
+from cashier_router.domain.health import Picture
 from cashier_router.domain.opening import Step
 from cashier_router.domain.payment import Operation, Payment
 from cashier_router.domain.progress import Assessment, Outcome
@@ -252,6 +253,24 @@ class Rails(Protocol):
         """Late outcomes of a shard behind a position, as they come, until the time is up."""
 
 
+class Health(Protocol):
+    """How well the accounts of every rail are, as last heard; asks nobody."""
+
+    def pictures(self) -> Mapping[str, Picture]:
+        """The picture of each rail."""
+
+
+class Unwatched:
+    """Nothing is heard: all accounts are equal."""
+
+    def pictures(self) -> Mapping[str, Picture]:
+        """No pictures."""
+        return {}
+
+
+UNWATCHED: Final = Unwatched()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything that a flow may touch."""
@@ -262,3 +281,4 @@ class World:
     clock: Clock
     failpoint: Callable[[str], Awaitable[None]]
     questions: QuestionPlan
+    health: Health = UNWATCHED

@@ -1,4 +1,4 @@
-"""Where a payment goes: its facts beside the accounts as they were last heard."""
+"""Where a payment goes: its facts beside the accounts and their health as they were last heard."""
 
 from cashier_router.domain.commands import CreatePayment
 from cashier_router.domain.instrument import Method
@@ -21,5 +21,7 @@ def route(wish: CreatePayment | Payment, world: World, *, strict_only: bool) -> 
         manual_capture=wish.capture_method is CaptureMethod.MANUAL,
         payout=wish.direction is Direction.PAYOUT,
         strict_only=strict_only,
+        payment=wish.name if isinstance(wish, Payment) else wish.payment,
+        residence=terms.customer_country,
     )
-    return decide(question, world.rails.accounts())
+    return decide(question, world.rails.accounts(), world.health.pictures())

@@ -17,6 +17,9 @@ from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.async_base import AsyncBaseProvider
 from web3.types import BlockData, FilterParams, LogReceipt, RPCEndpoint
 
+from cashier_common.health.monitor import Monitor
+from cashier_common.health.tally import Result
+from cashier_common.health.ward import WHOLE
 from cashier_crypto.domain.errors import ChainUnavailable, WrongChain
 from cashier_crypto.domain.sighting import Block, Log, Receipt
 
@@ -35,7 +38,15 @@ T = TypeVar("T")
 class EvmEndpoint:
     """`flows.ports.Endpoint` on web3."""
 
-    def __init__(self, provider: AsyncBaseProvider, *, name: str, chain: str) -> None:
+    def __init__(
+        self,
+        provider: AsyncBaseProvider,
+        *,
+        name: str,
+        chain: str,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self._monitor = monitor
         self._web3 = AsyncWeb3(provider)
         self._web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._provider = provider
@@ -44,15 +55,18 @@ class EvmEndpoint:
         self._is_checked = False
 
     @classmethod
-    def at(cls, url: str, *, chain: str) -> "EvmEndpoint":
-        """The node at an HTTP URL; nothing is opened here."""
+    def at(cls, url: str, *, chain: str, monitor: Monitor | None = None) -> "EvmEndpoint":
+        """The node at an HTTP URL; nothing is opened here. `monitor` counts how well it answers."""
         timeout = ClientTimeout(total=CALL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         provider = AsyncHTTPProvider(
             url,
             request_kwargs={"timeout": timeout},
             exception_retry_configuration=None,  # the watcher asks again; nothing hides a slow node
         )
-        return cls(provider, name=urlsplit(url).netloc.rpartition("@")[2], chain=chain)
+        name = urlsplit(url).netloc.rpartition("@")[2]
+        if monitor is not None:
+            monitor.watch(name)
+        return cls(provider, name=name, chain=chain, monitor=monitor)
 
     @property
     def name(self) -> str:
@@ -108,7 +122,26 @@ class EvmEndpoint:
             await self._provider.disconnect()
 
     async def _ask(self, question: Awaitable[T]) -> T:
-        """The answer; ChainUnavailable for whatever is none."""
+        """The answer; ChainUnavailable for whatever is none.
+
+        Questions move nothing, so the breaker never keeps one back; it only tells of the node.
+        """
+        if self._monitor is None:
+            return await self._answer(question)
+        with self._monitor.exchange(self._name, WHOLE, is_new=False) as exchange:
+            try:
+                answer = await self._answer(question)
+            except (BlockNotFound, TransactionNotFound):
+                exchange.tell(Result.SUCCESS)
+                raise
+            except ChainUnavailable as error:
+                timed_out = isinstance(error.__cause__, TimeoutError)
+                exchange.tell(Result.TIMED_OUT if timed_out else Result.FAILED)
+                raise
+            exchange.tell(Result.SUCCESS)
+            return answer
+
+    async def _answer(self, question: Awaitable[T]) -> T:
         if not self._is_checked:
             await self._check_chain(question)
         try:

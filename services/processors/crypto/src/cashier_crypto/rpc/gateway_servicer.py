@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
 from cashier_common.clock import Clock
 from cashier_common.db.follow import Record
 from cashier_common.errors import FieldInvalid, NotServed
+from cashier_common.health.monitor import Monitor
 from cashier_common.rpc.call import Call, current_call
 from cashier_common.rpc.record import require_place
 from cashier_crypto.domain.account import ProcessorAccount
@@ -18,6 +19,10 @@ from cashier_crypto.flows.look_up import LookUp
 from cashier_crypto.flows.ports import Origin
 from cashier_crypto.flows.stream_outcomes import stream_outcomes
 from cashier_crypto.rpc import codec
+from cashier_crypto.rpc.health_codec import health_to_proto
+
+# A watcher of health hears something this often, also where nothing changed.
+HEARTBEAT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     run_look_up: LookUp
     accounts: Mapping[str, ProcessorAccount]
     record: Record
+    monitor: Monitor
     clock: Clock
 
     async def Authorize(
@@ -90,21 +96,20 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     async def ContinueAuthentication(self, request: object, context: object) -> NoReturn:
         raise NotServed("ContinueAuthentication on the crypto rail")
 
-    async def GetHealth(self, request: object, context: object) -> NoReturn:
-        raise NotServed("GetHealth on the crypto rail")
+    async def GetHealth(
+        self, request: gateway_service_pb2.GetHealthRequest, context: Any
+    ) -> gateway_service_pb2.GetHealthResponse:
+        return self._health()
 
     async def WatchHealth(
-        self, request: object, context: object
+        self, request: gateway_service_pb2.WatchHealthRequest, context: Any
     ) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
-        async for health in _refused("WatchHealth on the crypto rail"):
-            yield health
+        while True:
+            yield self._health()
+            await self.monitor.wait_changed(HEARTBEAT_S)
 
-
-async def _refused(method: str) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
-    """A stream, as the contract has it, that refuses when it is begun."""
-    if method:
-        raise NotServed(method)
-    yield gateway_service_pb2.GetHealthResponse()
+    def _health(self) -> gateway_service_pb2.GetHealthResponse:
+        return health_to_proto(self.accounts, self.monitor.details(), self.clock.now())
 
 
 def _origin(call: Call) -> Origin:

@@ -46,5 +46,7 @@ def failure_answer(processor: str, error: BaseException) -> Answer:
         detail = f"no connection to {processor}: {type(error).__name__}"
         return Answer(Event.FAIL_UNSENT, detail, of_request=True)
     return Answer(
-        Event.LOSE_TRACK, f"the answer of {processor} did not come: {type(error).__name__}"
+        Event.LOSE_TRACK,
+        f"the answer of {processor} did not come: {type(error).__name__}",
+        timed_out=isinstance(error, TimeoutError),
     )

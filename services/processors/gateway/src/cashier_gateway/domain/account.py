@@ -16,6 +16,9 @@ from cashier_gateway.domain.outcome import Settlement
 # The most that a processor gets to answer one operation; the lease of a call outlasts it.
 TIMEOUT_MAX_S = 20.0
 BASIS_POINTS_MAX = 10_000
+# What may be under way at one account by one process: what hangs must not take what others need.
+CONCURRENCY_DEFAULT = 100
+CONCURRENCY_MAX = 200  # connections to one account
 
 AccountId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -92,6 +95,7 @@ class ProcessorAccount(Row):
     merchant_account: str = ""  # the processor's own name of the account, where it has one
     webhook_secrets: tuple[str, ...] = ()  # references; two while a secret is being changed
     timeout_s: float = Field(TIMEOUT_MAX_S / 2, gt=0, le=TIMEOUT_MAX_S)
+    concurrency_max: int = Field(CONCURRENCY_DEFAULT, ge=1, le=CONCURRENCY_MAX)
     honours_idempotency_keys: bool
     refused_fields: frozenset[str] = frozenset()  # optional request fields that this server refuses
     merchants: frozenset[str] = frozenset()

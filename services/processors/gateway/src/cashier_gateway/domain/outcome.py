@@ -41,7 +41,8 @@ class Answer:
     """What an adapter saw at its processor; it never guesses. No personal data in `detail`.
 
     `of_request` marks what is true of this one request alone (not sent, refused unread): it says
-    nothing about an earlier request for the same call.
+    nothing about an earlier request for the same call. `timed_out` marks that no answer came in
+    time, for the account's health.
     """
 
     event: Event
@@ -52,6 +53,7 @@ class Answer:
     action: Action | None = None
     risk_ppm: int | None = None
     of_request: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What the flows need of the world, as the flows see it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from cashier_common.db.transaction import UnitOfWork
 from cashier_gateway.domain.account import ProcessorAccount
@@ -45,12 +46,46 @@ class Processor(Protocol):
         """Let go of connections."""
 
 
+class Exchange(Protocol):
+    """One exchange with a processor, while it is under way; what is not told is not counted."""
+
+    @property
+    def refusal(self) -> str:
+        """Why it must not be sent now, as a sentence; "" where it may."""
+
+    def tell(self, answer: Answer) -> None:
+        """What it came to."""
+
+
+class Watch(Protocol):
+    """Watches over the health of one account: its breaker, its limit and its window."""
+
+    def exchange(self, call: Call) -> AbstractContextManager[Exchange]:
+        """Begin to carry the call to the processor."""
+
+
+class Unwatched:
+    """No watch: everything may be sent, and nothing is counted."""
+
+    refusal = ""
+
+    def exchange(self, call: Call) -> AbstractContextManager[Exchange]:  # noqa: ARG002
+        return nullcontext(self)
+
+    def tell(self, answer: Answer) -> None:
+        """Nobody listens."""
+
+
+UNWATCHED: Final = Unwatched()
+
+
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A processor account and the adapter that speaks to it."""
+    """A processor account, the adapter that speaks to it, and who watches over it."""
 
     account: ProcessorAccount
     processor: Processor
+    watch: Watch = UNWATCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from cashier_common.settings import SettingsRefused
 from cashier_gateway.domain.account import TIMEOUT_MAX_S, ProcessorAccount
 from cashier_gateway.domain.account_change import KeptAccount
 from cashier_gateway.flows.apply_accounts import Registry
-from cashier_gateway.flows.ports import Processor, Terminal
+from cashier_gateway.flows.ports import UNWATCHED, Processor, Terminal, Watch
 
 # What an adapter has no use for: a change of these alone keeps its connections.
 OFFER_FIELDS: Final = frozenset(
     {
         "state", "merchants", "methods", "assets", "countries", "licences",
         "merchant_category_codes", "limits", "fees", "settlement_lag_days", "card_brands",
-        "vault_tokens_accepted", "strict_controls",
+        "vault_tokens_accepted", "concurrency_max", "strict_controls",
     }
 )  # fmt: skip
 # A replaced adapter may still be waiting for answers: two exchanges, and as much again.
@@ -40,6 +40,7 @@ class Wiring:
 Wire = Callable[[ProcessorAccount], Wiring]
 """Resolves the references of an account; SettingsRefused names one that leads nowhere."""
 Make = Callable[[ProcessorAccount, Wiring], Processor]
+WatchOf = Callable[[ProcessorAccount], Watch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,16 @@ class _Retired:
 class Terminals(Mapping[str, Terminal]):
     """Account id to terminal, as of the last `refresh`. An account never leaves it."""
 
-    def __init__(self, registry: Registry, wire: Wire, make: Make, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        wire: Wire,
+        make: Make,
+        clock: Clock,
+        watch_of: WatchOf = lambda _: UNWATCHED,
+    ) -> None:
         self._registry, self._wire, self._make, self._clock = registry, wire, make, clock
+        self._watch_of = watch_of
         self._seats: dict[str, _Seat] = {}
         self._retired: list[_Retired] = []
         self._told: dict[str, str] = {}
@@ -118,7 +127,7 @@ class Terminals(Mapping[str, Terminal]):
             if old is None or old.version == kept.version:
                 return old
             # What it may take is known even so: a limit or DISABLED does not wait for a secret.
-            return _Seat(kept.version, old.wiring, Terminal(account, old.terminal.processor))
+            return self._seated(kept, old.wiring, account, old.terminal.processor)
         self._told.pop(kept.account_id, None)
         if old is not None and old.version == kept.version and old.wiring == wiring:
             return old
@@ -127,8 +136,13 @@ class Terminals(Mapping[str, Terminal]):
             and old.wiring == wiring
             and _same_adapter(old.terminal.account, account)
         ):
-            return _Seat(kept.version, wiring, Terminal(account, old.terminal.processor))
-        return _Seat(kept.version, wiring, Terminal(account, self._make(account, wiring)))
+            return self._seated(kept, wiring, account, old.terminal.processor)
+        return self._seated(kept, wiring, account, self._make(account, wiring))
+
+    def _seated(
+        self, kept: KeptAccount, wiring: Wiring, account: ProcessorAccount, processor: Processor
+    ) -> _Seat:
+        return _Seat(kept.version, wiring, Terminal(account, processor, self._watch_of(account)))
 
     def _tell(self, kept: KeptAccount, fault: str) -> None:
         told = f"{kept.version}: {fault}"

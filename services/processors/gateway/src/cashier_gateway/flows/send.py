@@ -42,12 +42,10 @@ async def send(
         detail = "the operation expired before it was sent"
         answer = Answer(Event.FAIL_UNSENT, detail, of_request=True)
     else:
-        await hit("gateway.before_send")
         try:
             answer = await _ask(call, terminal, book)
         except LeaseLost:
             return await stand(call, book)
-        await hit("gateway.after_send")
     if answer.of_request and call.lease_epoch > 1:
         # An earlier owner may have sent it: that this request failed proves nothing about his.
         answer = Answer(Event.LOSE_TRACK, answer.detail)
@@ -104,13 +102,21 @@ async def _ask(call: Call, terminal: Terminal, book: Book) -> Answer:
         async with book.begin() as tx:
             book.keep_reference(tx, call, reference)
 
-    try:
-        return await terminal.processor.send(call, keep)
-    except LeaseLost:
-        raise
-    except Exception:  # noqa: BLE001 - it is logged, and what it did is not known
-        _log.exception("adapter_failed", operation=call.operation, account=call.account)
-        return Answer(Event.LOSE_TRACK, "our adapter failed: what it did is not known")
+    with terminal.watch.exchange(call) as exchange:
+        if exchange.refusal:  # the breaker, or the limit of the account: not one byte left
+            return Answer(Event.FAIL_UNSENT, exchange.refusal, of_request=True)
+        await hit("gateway.before_send")
+        try:
+            answer = await terminal.processor.send(call, keep)
+        except LeaseLost:
+            raise
+        except Exception:  # noqa: BLE001 - it is logged, and what it did is not known
+            _log.exception("adapter_failed", operation=call.operation, account=call.account)
+            answer = Answer(Event.LOSE_TRACK, "our adapter failed: what it did is not known")
+        else:
+            exchange.tell(answer)
+        await hit("gateway.after_send")
+        return answer
 
 
 async def _overtaken(call: Call, answer: Answer, book: Book) -> Call:

@@ -9,6 +9,7 @@ from cashier_common.clock import Clock
 from cashier_common.db.failures import CommitUnknown
 from cashier_common.db.follow import Record
 from cashier_common.errors import FieldInvalid, NotServed
+from cashier_common.health.monitor import Monitor
 from cashier_common.rpc.call import Call, current_call
 from cashier_common.rpc.record import require_place
 from cashier_gateway.domain.call import Command
@@ -17,10 +18,13 @@ from cashier_gateway.flows.ports import Origin, Terminal
 from cashier_gateway.flows.stream_outcomes import stream_outcomes
 from cashier_gateway.flows.submit import Submit
 from cashier_gateway.rpc import codec, command_codec
+from cashier_gateway.rpc.health_codec import health_to_proto
 
 # What is kept of the caller's deadline for the answer to travel (money-safety.md §1.4).
 ANSWER_RESERVE_S: Final = 0.25
 WAIT_MIN_S: Final = 0.01
+# A watcher of health hears something this often, also where nothing changed.
+HEARTBEAT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     run_look_up: LookUp
     terminals: Mapping[str, Terminal]
     record: Record
+    monitor: Monitor
     clock: Clock
 
     async def Authorize(
@@ -87,14 +92,17 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     async def ContinueAuthentication(self, request: object, context: object) -> NoReturn:
         raise NotServed("ContinueAuthentication")
 
-    async def GetHealth(self, request: object, context: object) -> NoReturn:
-        raise NotServed("GetHealth")
+    async def GetHealth(
+        self, request: gateway_service_pb2.GetHealthRequest, context: Any
+    ) -> gateway_service_pb2.GetHealthResponse:
+        return health_to_proto(self.monitor.details(), self.clock.now())
 
     async def WatchHealth(
-        self, request: object, context: object
+        self, request: gateway_service_pb2.WatchHealthRequest, context: Any
     ) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
-        async for health in _refused("WatchHealth"):
-            yield health
+        while True:
+            yield health_to_proto(self.monitor.details(), self.clock.now())
+            await self.monitor.wait_changed(HEARTBEAT_S)
 
     async def _submit(self, command: Command) -> outcome_pb2.Outcome:
         """What every moving method does with the command that it parsed."""
@@ -116,13 +124,6 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 detail="the operation is under way and has no answer yet",
             )  # fmt: skip
         return codec.call_to_proto(found)
-
-
-async def _refused(method: str) -> AsyncIterator[gateway_service_pb2.GetHealthResponse]:
-    """A stream, as the contract has it, that refuses when it is begun."""
-    if method:
-        raise NotServed(method)
-    yield gateway_service_pb2.GetHealthResponse()
 
 
 def _origin(call: Call) -> Origin:

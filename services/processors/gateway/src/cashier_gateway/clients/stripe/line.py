@@ -1,6 +1,7 @@
 """The line to one Stripe account through the official library; whatever breaks is an answer."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import aiohttp
@@ -75,6 +76,4 @@ def keyed(key: str) -> stripe.RequestOptions:
 
 
 def _about(answer: Answer, reference: str) -> Answer:
-    return Answer(
-        answer.event, answer.detail, answer.reference or reference, of_request=answer.of_request
-    )
+    return replace(answer, reference=answer.reference or reference)
