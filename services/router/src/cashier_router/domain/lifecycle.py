@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from cashier_common.statetable import StateTable
+from cashier_router.domain.authentication.lifecycle import AUTHENTICATION
 from cashier_router.domain.standing import DISPUTE
 
 
@@ -119,7 +120,7 @@ OPERATION = StateTable(
         (S.CONFLICTED, E.PROVE_ABSENT): S.NOT_FOUND,
     },
 )
-TABLES = (OPERATION, DISPUTE)
+TABLES = (OPERATION, DISPUTE, AUTHENTICATION)
 
 # The request may be on its way, or the answer is not known: nothing else may start.
 UNRESOLVED = frozenset(
