@@ -18,6 +18,7 @@ REPLICAS_MAX = 9
 WEBHOOKS = 6  # where the gateway hears processors; replica 2 on 7506
 SANDBOX, SANDBOX_ACCOUNTS, LOCALSTRIPE, CHAIN, POSTGRES, VALKEY = 10, 11, 20, 30, 40, 50
 SANDBOX_ACCOUNTS_MAX = 9
+THREE_DS = 31  # of the sandbox too: its block is full
 ROLES = ("serve", "work")
 CLIENTS = ("checkout", "demo", "operator")
 
@@ -120,6 +121,7 @@ class MeshConfig:
             yield SANDBOX, "the sandbox"
             for account in range(SANDBOX_ACCOUNTS_MAX):
                 yield SANDBOX_ACCOUNTS + account, "an account of the sandbox"
+            yield THREE_DS, "the 3DS server of the sandbox"
         if self.localstripe:
             yield LOCALSTRIPE, "localstripe"
         if self.chain:

@@ -96,6 +96,7 @@ class App:
             counter.desk.base_url = f"http://{self._shown_host}:{counter.listener.port}"
             for name in list(counter.desk.book.due):
                 schedule_due(counter.desk, name)
+            IMITATIONS[counter.desk.account.imitates].resume(counter.desk)
         await self._control.start()
         return self._control.port
 

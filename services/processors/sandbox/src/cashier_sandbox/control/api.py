@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cashier_sandbox.control import bank, notices, truth, weather
+from cashier_sandbox.checkout.api import routes as checkout_routes
+from cashier_sandbox.control import bank, issuer, notices, truth, weather
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.processors.native.read import settlement_file
 
@@ -53,5 +54,7 @@ def routes(branch: Branch) -> list[web.RouteDef]:
         web.post(f"{account}/notices", bound(notices.resend)),
         web.post("/control/{what:captures|refunds|payouts}/{id}/fail", bound(bank.post_failure)),
         web.post(f"{charge}/request_for_information", bound(bank.post_question)),
+        web.post("/control/authentications/{id}/result", bound(issuer.post_result)),
         web.post("/control/reset", bound(weather.reset)),
+        *checkout_routes(),
     ]

@@ -29,6 +29,7 @@ _PLAIN: dict[Case, tuple[TransStatus, str]] = {
     Case.REJECTED: (S.REJECTED, "11"),
     Case.UNAVAILABLE: (S.UNAVAILABLE, "22"),
     Case.INFORMATIONAL: (S.INFORMATIONAL, ""),
+    Case.NOT_ENROLLED: (S.UNAVAILABLE, "08"),
 }
 _DECOUPLED = {
     Case.DECOUPLED,

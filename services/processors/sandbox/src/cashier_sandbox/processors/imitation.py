@@ -8,10 +8,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from cashier_sandbox.flows.authenticate import resume as resume_authentications
 from cashier_sandbox.flows.deliver_notice import Face
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.http.dialect import NATIVE, Dialect
 from cashier_sandbox.http.fields import BODY_MAX_BYTES
+from cashier_sandbox.processors.acs.api import routes as acs_routes
+from cashier_sandbox.processors.acs.errors import DIALECT as ACS
+from cashier_sandbox.processors.acs.notices import NOTICES as ACS_NOTICES
 from cashier_sandbox.processors.adyen.api import routes as adyen_routes
 from cashier_sandbox.processors.adyen.errors import ADYEN
 from cashier_sandbox.processors.adyen.notices import NOTICES as ADYEN_NOTICES
@@ -49,6 +53,8 @@ class Imitation:
     signer: Callable[[Desk], Sign] | None = None
     keeps_failures: bool = False
     body_max_bytes: int = BODY_MAX_BYTES
+    # Sets the timers of what waits, when the port is open.
+    resume: Callable[[Desk], None] = lambda _desk: None
 
 
 IMITATIONS: dict[str, Imitation] = {
@@ -59,6 +65,9 @@ IMITATIONS: dict[str, Imitation] = {
         notices=STRIPE_NOTICES,
         keeps_failures=True,
         body_max_bytes=STRIPE_BODY_MAX_BYTES,
+    ),
+    "3ds": Imitation(
+        routes=acs_routes, dialect=ACS, notices=ACS_NOTICES, resume=resume_authentications
     ),
     "vault": Imitation(routes=vault_routes),
     "adyen": Imitation(routes=adyen_routes, dialect=ADYEN, notices=ADYEN_NOTICES),

@@ -1,0 +1,1 @@
+"""A shop's checkout page, as a merchant would have one: it tells what a payment needs to know."""
