@@ -18,6 +18,7 @@ from cashier_gateway.domain.account import ProcessorAccount
 from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Answer
+from cashier_gateway.domain.payer import Payer
 from cashier_sandbox.processors.imitation import IMITATIONS
 from tests.support.gateway_rig import ABLE, MERCHANT, adapter
 from tests.support.sandbox_process import Sandbox
@@ -41,6 +42,7 @@ class Stand:
     `later` are the kinds that its processor accepts at once and answers by webhook; `untold` those
     that no webhook of its ends; `terms` is what its account says beside what every account says.
     `finish` lets the processor decide what it would leave open for days, before it can tell.
+    `country` and `payer` are of whoever pays, where it asks who that is.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Stand:
     untold: frozenset[Kind] = frozenset()
     terms: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[["Bench", Call], Awaitable[None]] | None = None
+    country: str = ""
+    payer: Payer | None = None
 
     @property
     def webhook_secret(self) -> str:
@@ -97,6 +101,19 @@ STANDS = (
         later=frozenset(Kind) - {Kind.AUTHORIZE},
         terms={"merchant_account": "adyen"},
     ),
+    Stand(
+        name="dlocal",
+        processor="dlocal",
+        imitates="dlocal",
+        untold=frozenset({Kind.VOID}),  # it tells that the payment is cancelled
+        terms={
+            "merchant_account": "dlocal",
+            "credential": "test:" + ":".join(["key-of-dlocal"] * 4),
+            "payer_required": True,
+        },
+        country="BR",
+        payer=Payer("Maria Silva", "maria@example.com", "529.982.247-25"),
+    ),
 )
 # An adapter at a server that honours no keys has tests of its own: test_gateway_stripe*.py.
 
@@ -143,7 +160,8 @@ class Bench:
         if on is None:
             payment = payment_name(MERCHANT, f"{time.time_ns()}-{next(_numbers)}")
             operation = operation_name(payment, 1)
-            asked = {"token": "tok_ok", "method": "CARD"} | asked
+            country = self.stand.country
+            asked = {"token": "tok_ok", "method": "CARD", "customer_country": country} | asked
         else:
             operation = operation_name(on.operation.rpartition("/operations/")[0], number)
             root = on.request.authorization_reference if on.request else ""
@@ -152,7 +170,10 @@ class Bench:
                 "authorization_reference": root or on.reference,
                 "target_reference": on.reference,
             } | asked
-        command = Command(MERCHANT, operation, self.stand.name, amount, Request(kind=kind, **asked))
+        request = Request(kind=kind, **asked)
+        command = Command(
+            MERCHANT, operation, self.stand.name, amount, request, payer=self.stand.payer
+        )
         return Call.submitted(command, b"", traceparent="", at=datetime.now(UTC))
 
     async def ready(self, kind: Kind, **asked: Any) -> Call:

@@ -17,6 +17,7 @@ from cashier_common.service import App, Role
 from cashier_common.settings import Environment, split_address
 from cashier_common.worker import Worker
 from cashier_gateway.clients.adyen.adapter import AdyenProcessor
+from cashier_gateway.clients.dlocal.adapter import DLocalProcessor
 from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
 from cashier_gateway.clients.stripe.adapter import StripeProcessor
 from cashier_gateway.domain.account import ProcessorAccount
@@ -41,6 +42,7 @@ from cashier_gateway.storage.accounts import (
 )
 from cashier_gateway.storage.calls import CallBook
 from cashier_gateway.storage.inbox import Inbox
+from cashier_gateway.storage.payer_seal import PayerSeal
 from cashier_gateway.workers.accounts import PERIOD_S as ACCOUNTS_PERIOD_S
 from cashier_gateway.workers.accounts import AccountKeeper
 from cashier_gateway.workers.inbox import PERIOD_S as INBOX_PERIOD_S
@@ -50,8 +52,11 @@ from cashier_gateway.workers.resume import Resumer
 
 DOMAIN: Final = "gateway.cashier"
 SERVICE: Final = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+# How often payers are looked for that were kept for too long.
+PAYERS_PERIOD_S: Final = 600.0
 ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
     "adyen": AdyenProcessor,
+    "dlocal": DLocalProcessor,
     "sandbox": SandboxProcessor,
     "stripe": StripeProcessor,
 }
@@ -64,7 +69,10 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     for account in seed:
         wire(account)  # what the settings name can be used, or this does not start
     database = await Database.connect(settings.need("database_url"), name=f"gateway {role}")
-    book, clock, under_way = CallBook(database), SystemClock(), UnderWay()
+    seal = PayerSeal.read(settings.payer_key) if settings.payer_key else None
+    if seal is None and settings.environment is Environment.DEVELOPMENT:
+        seal = PayerSeal.for_development()
+    book, clock, under_way = CallBook(database, seal), SystemClock(), UnderWay()
     redis_url = settings.redis_url.get_secret_value()
     hints = await Hints.connect(redis_url) if redis_url else None
     monitor = Monitor(codec.RAIL, clock, hints)
@@ -116,6 +124,7 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         ],
         workers=[
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
+            Worker("payers", book.forget_payers, PAYERS_PERIOD_S),
             Worker("resume", Resumer(book, terminals, clock).step, RESUME_PERIOD_S),
             Worker(
                 "inbox",

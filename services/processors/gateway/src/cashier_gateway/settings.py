@@ -22,6 +22,13 @@ class GatewaySettings(ServiceSettings):
         description="Address for webhooks, `host:port`, plain HTTP behind a proxy; empty: off.",
     )
 
+    payer_key: Path | None = Field(
+        None,
+        description="File with 64 hexadecimal digits that seal payers' names and documents in "
+        "the rows of calls under way; without it they are not kept, and a call that a crash "
+        "interrupted is not sent again.",
+    )
+
     @field_validator("webhook_listen")
     @classmethod
     def _is_an_address_or_off(cls, value: str) -> str:

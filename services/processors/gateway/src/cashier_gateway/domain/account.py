@@ -12,6 +12,7 @@ from cashier_common.money import Money
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.errors import AccountNotEligible
 from cashier_gateway.domain.outcome import Settlement
+from cashier_gateway.domain.payer import INSTALLMENTS_MAX
 
 # The most that a processor gets to answer one operation; the lease of a call outlasts it.
 TIMEOUT_MAX_S = 20.0
@@ -111,6 +112,8 @@ class ProcessorAccount(Row):
     capabilities: Capabilities = Capabilities()
     vault_tokens_accepted: bool = False
     strict_controls: bool = False
+    installments_max: int = Field(1, ge=1, le=INSTALLMENTS_MAX)  # 1: it takes none
+    payer_required: bool = False  # name, e-mail and document; no other account is told
 
     @field_validator("assets")
     @classmethod
@@ -146,6 +149,12 @@ class ProcessorAccount(Row):
         if limit and (amount.minor < limit.min or 0 < limit.max < amount.minor):
             most = limit.max or "any amount"
             self._refuse(f"{amount.minor} is not within {limit.min} and {most} minor units")
+
+    def check_installments(self, installments: int) -> None:
+        """AccountNotEligible where a payment may not be collected in so many parts here."""
+        if installments > self.installments_max:
+            most = self.installments_max
+            self._refuse(f"it takes at most {most} installments and not {installments}")
 
     def check_open(self) -> None:
         """AccountNotEligible where not even what was begun here may be finished."""

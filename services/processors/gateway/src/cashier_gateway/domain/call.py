@@ -12,6 +12,7 @@ from cashier_common.ids import downstream_key
 from cashier_common.money import Money
 from cashier_gateway.domain.lifecycle import CALL, Event, State
 from cashier_gateway.domain.outcome import Outcome
+from cashier_gateway.domain.payer import Payer
 
 # Raised when a field joins or leaves the fingerprint; the first byte of each stored one.
 FINGERPRINT_VERSION = 2
@@ -45,6 +46,7 @@ class Request:
     customer_id: str = ""
     customer_country: str = ""
     off_session: bool = False
+    installments: int = 0  # 0: the issuer collects all of it at once
     target: str = ""
     authorization_reference: str = ""
     target_reference: str = ""
@@ -65,7 +67,9 @@ class Request:
 _REQUEST_FIELDS = tuple(field.name for field in fields(Request))
 # What we find out ourselves is no part of what was asked.
 _FOUND_FIELDS = frozenset({"authorization_reference", "target_reference"})
-_ASKED_FIELDS = tuple(name for name in _REQUEST_FIELDS if name not in _FOUND_FIELDS)
+# Told only where it says something, so that every other request is the one that it was before.
+_RARE_FIELDS = frozenset({"installments"})
+_ASKED_FIELDS = tuple(name for name in _REQUEST_FIELDS if name not in _FOUND_FIELDS | _RARE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +82,22 @@ class Command:
     amount: Money
     request: Request
     expire_at: datetime | None = None
+    payer: Payer | None = None
 
     @property
     def fingerprint(self) -> bytes:
         """A versioned SHA-256 over every field that the caller chose and that means something.
 
-        `expire_at` means nothing: how long an answer is of use may differ between two tries.
+        `expire_at` means nothing: how long an answer is of use may differ between two tries. The
+        payer is left out: who sends again after a crash may not know him any more, and the hash of
+        a tax number is as good as the number.
         """
         told = [
             self.merchant, self.operation, self.account, self.amount.minor, self.amount.asset,
             *(getattr(self.request, name) for name in _ASKED_FIELDS),
         ]  # fmt: skip
+        rare = {name: getattr(self.request, name) for name in sorted(_RARE_FIELDS)}
+        told += [[name, value] for name, value in rare.items() if value]
         text = json.dumps(told, separators=(",", ":"), ensure_ascii=True)
         return bytes([FINGERPRINT_VERSION]) + hashlib.sha256(text.encode()).digest()
 
@@ -99,6 +108,7 @@ class Call:
 
     `reference` is the processor's own, known before the outcome where an intent was recorded.
     `version` counts the transitions; `lease_epoch` is the fencing token of whoever may write.
+    `payer` is there until the outcome is known, and a day at the most.
     """
 
     merchant: str
@@ -118,6 +128,7 @@ class Call:
     fenced: bool = False
     lapsed: bool = False
     traceparent: str = ""
+    payer: Payer | None = None
 
     @property
     def moves_money(self) -> bool:
@@ -146,6 +157,7 @@ class Call:
             created_at=at,
             expire_at=command.expire_at,
             traceparent=traceparent,
+            payer=command.payer,
         )
 
     @classmethod

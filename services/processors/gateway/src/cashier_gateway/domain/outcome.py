@@ -20,11 +20,35 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What the customer has to do: open `url`, or hand `data` to the SDK named `sdk`."""
+    """What the customer has to do: open `url`, or hand `data` to the SDK named `sdk`.
+
+    With a `code` it is to be scanned or typed, as its `kind` (PIX_QR, VOUCHER) says; `url` is a
+    page that shows it. `expire_at` is when it is of no more use, where the processor says so.
+    """
 
     url: str = ""
     sdk: str = ""
     data: dict[str, str] = field(default_factory=dict)
+    kind: str = ""
+    code: str = ""
+    expire_at: datetime | None = None
+
+    def to_json(self, *, secrets: bool) -> dict[str, Any]:
+        """What it says, as JSON; a code is no secret: whoever pays it, pays us."""
+        row: dict[str, Any] = {
+            "url": self.url, "sdk": self.sdk, "data": self.data if secrets else {},
+        }  # fmt: skip
+        if self.code:
+            row |= {"kind": self.kind, "code": self.code}
+        if self.expire_at is not None:
+            row["expire_at"] = self.expire_at.isoformat()
+        return row
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "Action":
+        """The action that `to_json` wrote."""
+        at = row.get("expire_at")
+        return cls(**{**row, "expire_at": datetime.fromisoformat(at) if at else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +103,7 @@ class Outcome:
                 decline.code, decline.network_advice, decline.meaning, decline.category,
             ]  # fmt: skip
         if self.action is not None:
-            row["action"] = {
-                "url": self.action.url,
-                "sdk": self.action.sdk,
-                "data": self.action.data if secrets else {},
-            }
+            row["action"] = self.action.to_json(secrets=secrets)
         if self.settlement is not None:
             due = self.settlement
             fee = due.expected_fee
@@ -104,7 +124,7 @@ class Outcome:
             observed_at=datetime.fromisoformat(row["observed_at"]),
             amount=Money(*amount) if amount else None,
             decline=Decline(*decline) if decline else None,
-            action=Action(**action) if action else None,
+            action=Action.from_json(action) if action else None,
             settlement=due
             and Settlement(due[0], Money(due[1], due[2]), datetime.fromisoformat(due[3])),
             risk_ppm=row.get("risk_ppm"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from cashier_common.errors import FieldInvalid
 from cashier_gateway.domain.call import Call, Command, Kind, Request
+from cashier_gateway.domain.payer import check_payer
 from cashier_gateway.flows.ports import Book, Terminal
 
 # The field of the request that names what each kind acts on.
@@ -35,6 +36,11 @@ async def complete(
         terminal.account.check(
             merchant=command.merchant, method=request.method, amount=command.amount
         )
+        terminal.account.check_installments(request.installments)
+        if terminal.account.payer_required:
+            check_payer(command.payer, request.customer_country)
+        else:  # nobody keeps what nobody needs
+            command = replace(command, payer=None)
         if request.kind is Kind.PAYOUT:
             terminal.account.need("payout")
         elif not request.capture:

@@ -19,7 +19,8 @@ OFFER_FIELDS: Final = frozenset(
     {
         "state", "merchants", "methods", "assets", "countries", "licences",
         "merchant_category_codes", "limits", "fees", "settlement_lag_days", "card_brands",
-        "vault_tokens_accepted", "concurrency_max", "strict_controls",
+        "vault_tokens_accepted", "strict_controls",
+        "installments_max", "payer_required", "concurrency_max",
     }
 )  # fmt: skip
 # A replaced adapter may still be waiting for answers: two exchanges, and as much again.

@@ -103,6 +103,8 @@ def account_to_proto(account: ProcessorAccount) -> processor_account_pb2.Process
         vault_tokens_accepted=account.vault_tokens_accepted,
         settlement_lag_days=account.settlement_lag_days,
         strict_controls=account.strict_controls,
+        max_installments=account.installments_max,
+        payer_required=account.payer_required,
     )
 
 
@@ -161,11 +163,17 @@ def _dispute(news: DisputeNews) -> outcome_pb2.DisputeNotice:
 
 
 def _action(action: Action) -> action_pb2.NextAction:
-    if action.url:
-        return action_pb2.NextAction(
-            redirect=action_pb2.Redirect(url=action.url, http_method="GET")
-        )
-    return action_pb2.NextAction(sdk_data=action_pb2.SdkData(sdk=action.sdk, data=action.data))
+    proto = action_pb2.NextAction()
+    if action.code:
+        code = action_pb2.DisplayCode(kind=action.kind, code=action.code, url=action.url)
+        proto.display_code.CopyFrom(code)
+    elif action.url:
+        proto.redirect.CopyFrom(action_pb2.Redirect(url=action.url, http_method="GET"))
+    else:
+        proto.sdk_data.CopyFrom(action_pb2.SdkData(sdk=action.sdk, data=action.data))
+    if action.expire_at is not None:
+        proto.expire_time.FromDatetime(action.expire_at)
+    return proto
 
 
 def _set(proto: money_pb2.Money, amount: Money) -> None:

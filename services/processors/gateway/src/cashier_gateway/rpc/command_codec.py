@@ -5,18 +5,21 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import Final
 
-from cashier.common.v1 import instrument_pb2, money_pb2
+from cashier.common.v1 import customer_pb2, instrument_pb2, money_pb2
 from cashier.gateway.v1 import gateway_service_pb2
 from cashier_common.assets import is_known
 from cashier_common.errors import AssetUnknown, FieldInvalid, FieldRequired
 from cashier_common.money import Money
 from cashier_gateway.domain.call import Command, Kind, Request
+from cashier_gateway.domain.payer import INSTALLMENTS_MAX, Payer
 from cashier_gateway.flows.complete import TARGET_FIELDS
 from cashier_gateway.flows.look_up import Question
 
 OPERATION: Final = re.compile(r"payments/pay_[a-z0-9]{1,64}/operations/[1-9][0-9]{0,8}")
 METHOD_PREFIX: Final = "PAYMENT_METHOD_"
 SHOWN_MAX_CHARS: Final = 64
+# The customer is shown a code and pays with whatever he likes: there is nothing to hold.
+WITHOUT_TOKEN: Final = frozenset({"PIX", "VOUCHER"})
 _METHODS: Final = {
     value.number: value.name.removeprefix(METHOD_PREFIX)
     for value in instrument_pb2.PaymentMethod.DESCRIPTOR.values
@@ -33,9 +36,14 @@ def authorize_command(request: gateway_service_pb2.AuthorizeRequest) -> Command:
         amount=_amount(request.amount),
         request=Request(
             kind=Kind.AUTHORIZE,
-            token=_token(instrument.tokens, request.processor_account),
+            token=(
+                ""
+                if _METHODS[instrument.method] in WITHOUT_TOKEN
+                else _token(instrument.tokens, request.processor_account)
+            ),
             capture=request.capture,
             method=_METHODS[instrument.method],
+            installments=_installments(request),
             merchant_reference=request.merchant_reference,
             statement_descriptor=request.statement_descriptor,
             return_url=request.return_url,
@@ -46,6 +54,7 @@ def authorize_command(request: gateway_service_pb2.AuthorizeRequest) -> Command:
         expire_at=(
             request.expire_time.ToDatetime(tzinfo=UTC) if request.HasField("expire_time") else None
         ),
+        payer=_payer(request.customer, instrument),
     )
 
 
@@ -84,6 +93,7 @@ def payout_command(request: gateway_service_pb2.PayoutRequest) -> Command:
             customer_id=request.customer.customer_id,
             customer_country=request.customer.country,
         ),
+        payer=_payer(request.customer, instrument),
     )
 
 
@@ -138,6 +148,21 @@ def _amount(amount: money_pb2.Money) -> Money:
     if amount.minor <= 0:
         raise FieldInvalid("amount.minor", str(amount.minor), "a positive count of minor units")
     return Money(amount.minor, amount.asset_code)
+
+
+def _installments(request: gateway_service_pb2.AuthorizeRequest) -> int:
+    """In how many parts; 0 for one, so that both ways to say it are the same request."""
+    count = request.installments
+    if not 0 <= count <= INSTALLMENTS_MAX:
+        raise FieldInvalid("installments", str(count), f"between 1 and {INSTALLMENTS_MAX}")
+    if count > 1 and request.instrument.method != instrument_pb2.PAYMENT_METHOD_CARD:
+        raise FieldInvalid("installments", str(count), "unset: only cards are paid in installments")
+    return count if count > 1 else 0
+
+
+def _payer(customer: customer_pb2.Customer, instrument: instrument_pb2.Instrument) -> Payer | None:
+    payer = Payer(instrument.holder_name, customer.email, customer.document)
+    return payer if payer.is_known else None
 
 
 def _token(tokens: Iterable[instrument_pb2.InstrumentToken], account: str) -> str:

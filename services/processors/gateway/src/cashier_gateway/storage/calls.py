@@ -1,11 +1,12 @@
 """The book of calls: every statement on their table, compiled once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy import bindparam, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from cashier_common.db.audit import LATE_PREFIX, STEP, step_params
@@ -20,11 +21,16 @@ from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.domain.outcome import Outcome
 from cashier_gateway.flows.ports import LATE_SOURCES, Move, Origin
 from cashier_gateway.flows.send import RECORD_PAUSES_S
+from cashier_gateway.storage.payer_seal import PayerSeal
 from cashier_gateway.storage.tables import calls
 
 # What an owner needs at the most: two exchanges with the processor (create, confirm), the patience
 # with a database that is away, and as much again as the slowest exchange takes for a slow machine.
 LEASE: Final = timedelta(seconds=2 * TIMEOUT_MAX_S + sum(RECORD_PAUSES_S) + TIMEOUT_MAX_S)
+# How long a payer is kept of what stays in doubt: no processor promises to know a key for longer,
+# and without one nothing is sent again.
+PAYER_KEPT_MAX: Final = timedelta(hours=24)
+_UNKNOWN: Final = frozenset({State.SUBMITTING, State.IN_DOUBT})
 
 _now: Final = func.clock_timestamp()
 _this_call: Final = (
@@ -42,16 +48,23 @@ _row: Final = select(calls, (calls.c.lease_until < _now).label("lapsed"))
 _COLUMNS: Final = (
     "merchant", "operation", "account", "amount_minor", "asset", "downstream_key", "state",
     "version", "lease_epoch", "fenced", "fingerprint", "request", "expire_at", "reference",
-    "outcome", "traceparent", "created_at",
+    "outcome", "traceparent", "created_at", "payer",
 )  # fmt: skip
 INSERT: Final = compiled(
     insert(calls)
     .values(lease_until=_now + literal(LEASE), **{name: bindparam(name) for name in _COLUMNS})
     .on_conflict_do_nothing()
 )
-ADVANCE: Final = compiled(
-    update(calls).where(*_still_ours),
-    columns=("state", "version", "lease_epoch", "fenced", "reference", "outcome"),
+_MOVING_COLUMNS: Final = ("state", "version", "lease_epoch", "fenced", "reference", "outcome")
+ADVANCE: Final = compiled(update(calls).where(*_still_ours), columns=_MOVING_COLUMNS)
+# Once the outcome is known nobody sends the request again, so nobody needs to know who pays.
+ADVANCE_AND_FORGET: Final = compiled(
+    update(calls).where(*_still_ours).values(payer=null()), columns=_MOVING_COLUMNS
+)
+FORGET: Final = compiled(
+    update(calls)
+    .where(calls.c.payer.is_not(None), calls.c.created_at < _now - literal(PAYER_KEPT_MAX))
+    .values(payer=null())
 )
 KEEP_REFERENCE: Final = compiled(update(calls).where(*_still_ours), columns=("reference",))
 FIND: Final = compiled(_row.where(*_this_call))
@@ -72,10 +85,10 @@ LIST_ABANDONED: Final = compiled(
 
 
 class CallBook:
-    """`flows.ports.Book` on PostgreSQL."""
+    """`flows.ports.Book` on PostgreSQL. Without a `seal` payers are not kept at all."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seal: PayerSeal | None = None) -> None:
+        self._database, self._seal = database, seal
 
     def begin(self) -> UnitOfWork:
         return self._database.begin()
@@ -97,13 +110,15 @@ class CallBook:
             expire_at=call.expire_at,
             traceparent=call.traceparent,
             created_at=call.created_at,
+            payer=self._seal.close(call) if self._seal and call.payer else None,
             **_state(call),
         )
         _step(tx, call, before=State.ABSENT, event=event, source=event, origin=origin)
 
     def advance(self, tx: UnitOfWork, move: Move, origin: Origin) -> None:
         before, after = move.before, move.after
-        tx.write(ADVANCE, expect=1, refusal=LeaseLost, **_guard(before), **_state(after))
+        statement = ADVANCE if after.state in _UNKNOWN else ADVANCE_AND_FORGET
+        tx.write(statement, expect=1, refusal=LeaseLost, **_guard(before), **_state(after))
         _step(tx, after, before=before.state, event=move.event, source=move.source, origin=origin)
 
     def keep_reference(self, tx: UnitOfWork, call: Call, reference: str) -> None:
@@ -111,18 +126,29 @@ class CallBook:
 
     async def lock(self, tx: UnitOfWork, *, merchant: str, operation: str) -> Call | None:
         row = await tx.read_one(LOCK, the_merchant=merchant, the_operation=operation)
-        return None if row is None else _call(row)
+        return None if row is None else self._call(row)
 
     async def find(self, *, merchant: str, operation: str) -> Call | None:
         row = await self._database.fetch_one(FIND, the_merchant=merchant, the_operation=operation)
-        return None if row is None else _call(row)
+        return None if row is None else self._call(row)
 
     async def take_over(self, call: Call) -> Call | None:
         row = await self._database.fetch_one(TAKE_OVER, **_guard(call))
-        return None if row is None else _call(row)
+        return None if row is None else self._call(row)
 
     async def list_abandoned(self, limit: int) -> list[Call]:
-        return [_call(row) for row in await self._database.fetch(LIST_ABANDONED, most=limit)]
+        return [self._call(row) for row in await self._database.fetch(LIST_ABANDONED, most=limit)]
+
+    async def forget_payers(self) -> int:
+        """Erase who pays of calls that stayed in doubt for too long; 0, so that a worker rests."""
+        await self._database.execute(FORGET)
+        return 0
+
+    def _call(self, row: asyncpg.Record) -> Call:
+        call = _call(row)
+        if row["payer"] is None or self._seal is None:
+            return call
+        return replace(call, payer=self._seal.open(call, row["payer"]))
 
 
 def _guard(call: Call) -> dict[str, Any]:

@@ -57,8 +57,11 @@ calls: Final = Table(
     Column("outcome", JsonText()),
     Column("traceparent", Text, nullable=False),
     Column("created_at", TIME, nullable=False, server_default=func.clock_timestamp()),
+    # Who pays, sealed; gone as soon as the outcome is known.
+    Column("payer", LargeBinary),
     one_of("state", State),
     not_negative("amount_minor"),
+    Index("calls_payer_idx", "created_at", postgresql_where=text("payer IS NOT NULL")),
     # The resume worker's search; a row is in it for the few seconds of its call.
     Index("calls_lapsing_idx", "lease_until", postgresql_where=text("state = 'SUBMITTING'")),
     # How a webhook finds the call that it is about.

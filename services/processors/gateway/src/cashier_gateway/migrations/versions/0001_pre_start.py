@@ -34,6 +34,7 @@ CREATE TABLE calls (
     outcome jsonb,
     traceparent text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    payer bytea,
     CONSTRAINT calls_pkey PRIMARY KEY (merchant, operation),
     CONSTRAINT calls_state_known_check CHECK (state IN (
         'ABSENT', 'SUBMITTING', 'SUCCEEDED', 'DECLINED_HARD', 'DECLINED_SOFT', 'NOT_SENT',
@@ -45,6 +46,7 @@ CALLS_INDEX = """
 CREATE INDEX calls_lapsing_idx ON calls (lease_until) WHERE state = 'SUBMITTING'
 """
 CALLS_FOUND = (
+    "CREATE INDEX calls_payer_idx ON calls (created_at) WHERE payer IS NOT NULL",
     "CREATE INDEX calls_operation_idx ON calls (operation)",
     "CREATE INDEX calls_account_reference_idx ON calls (account, reference) WHERE reference <> ''",
     """CREATE INDEX calls_acting_on_idx ON calls (account, (request->>'authorization_reference'))

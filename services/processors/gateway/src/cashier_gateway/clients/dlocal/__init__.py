@@ -1,0 +1,1 @@
+"""dLocal: payins and payouts of its accounts, over its JSON APIs."""
