@@ -20,8 +20,9 @@ SERVICES = {
     "cashier_crypto": "services/processors/crypto",
     "cashier_sandbox": "services/processors/sandbox",
 }
-OURS = {*LIBRARIES, "cashier_mesh", *SERVICES}
-ALONE = {"cashier_sandbox"}  # speaks HTTP only, so it needs no library of ours
+FORMATS = {"cashier_nacha": "libs/nacha"}  # both speak of files that banks read
+OURS = {*LIBRARIES, *FORMATS, "cashier_mesh", *SERVICES}
+ALONE = {"cashier_sandbox"}  # speaks HTTP only, so it needs no other library of ours
 FIND = """
 import importlib.util, sys
 print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name)])
@@ -50,7 +51,7 @@ def checkout(into: Path, folders: list[str]) -> None:
 @pytest.mark.some(1)
 @pytest.mark.parametrize("package", ["cashier_sandbox", "cashier_gateway"])
 def test_an_installed_service_finds_itself_and_the_libraries_alone(tmp_path, package):
-    libraries = {} if package in ALONE else LIBRARIES
+    libraries = FORMATS if package in ALONE else {**LIBRARIES, **FORMATS}
     folders = [*libraries.values(), SERVICES[package]]
     checkout(tmp_path, folders)
     python = tmp_path / "app/bin/python"

@@ -44,6 +44,7 @@ class _Account(BaseModel):
     fees: _Fees = _Fees()
     settlement_format: str = "stripe_balance_transactions"
     imitates: str = "native"
+    settles_every_s: Annotated[int, Field(ge=0, le=86_400, strict=True)] = 0
 
     @field_validator("imitates")
     @classmethod
@@ -94,6 +95,7 @@ def _account(source: Path, row: _Account) -> Account:
         ),
         settlement_format=row.settlement_format,
         imitates=row.imitates,
+        settles_every_s=row.settles_every_s,
     )
 
 

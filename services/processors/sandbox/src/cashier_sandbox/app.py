@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.ledger import Ledger
 from cashier_sandbox.flows.outages import Outages
 from cashier_sandbox.flows.resolve import schedule_due
+from cashier_sandbox.flows.settle_ach import settle_for_ever
 from cashier_sandbox.http.gate import gate
 from cashier_sandbox.http.listener import Listener, application
 from cashier_sandbox.http.postman import Postman
@@ -36,6 +38,7 @@ class App:
         self._postman = Postman()
         self.branch = Branch(ledger=ledger, files=self._files, seed=settings.seed, now=_now)
         self._listeners: list[Listener] = []
+        self._clocks: list[asyncio.Task[None]] = []
         peers = frozenset(account.name for account in accounts)
         for account in accounts:
             self._open(account, settings, peers - {account.name})
@@ -97,11 +100,15 @@ class App:
             for name in list(counter.desk.book.due):
                 schedule_due(counter.desk, name)
             IMITATIONS[counter.desk.account.imitates].resume(counter.desk)
+            if counter.desk.account.settles_every_s:
+                self._clocks.append(asyncio.create_task(settle_for_ever(counter.desk)))
         await self._control.start()
         return self._control.port
 
     async def stop(self) -> None:
         """Let go of every port, then of the ledger file."""
+        for clock in self._clocks:
+            clock.cancel()
         for counter in self.branch.counters.values():
             counter.desk.outage_over.set()
             if counter.deliveries:

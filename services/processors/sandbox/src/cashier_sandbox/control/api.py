@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from cashier_sandbox.checkout.api import routes as checkout_routes
-from cashier_sandbox.control import bank, issuer, notices, truth, weather
+from cashier_sandbox.control import ach, bank, issuer, notices, truth, weather
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.processors.native.read import settlement_file
 
@@ -54,6 +54,8 @@ def routes(branch: Branch) -> list[web.RouteDef]:
         web.post(f"{account}/notices", bound(notices.resend)),
         web.post("/control/{what:captures|refunds|payouts}/{id}/fail", bound(bank.post_failure)),
         web.post(f"{charge}/request_for_information", bound(bank.post_question)),
+        web.post(f"{account}/ach/settle", bound(ach.post_settle)),
+        web.post(f"{account}/ach/plans", bound(ach.post_plan)),
         web.post("/control/authentications/{id}/result", bound(issuer.post_result)),
         web.post("/control/reset", bound(weather.reset)),
         *checkout_routes(),

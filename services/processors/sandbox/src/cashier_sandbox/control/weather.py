@@ -137,6 +137,7 @@ def _rule(place: int, row: object) -> Rule:
         Operation.CAPTURE,
         Operation.VOID,
         Operation.TOKEN,
+        Operation.FILE,
         Operation.AUTHENTICATION,
     }
     if only_charge or (no_answer and not behaviour.is_transport_only):

@@ -18,3 +18,5 @@ class Account:
     fees: FeeSchedule
     settlement_format: str
     imitates: str = "native"
+    # Of a bank: seconds between two settlement times; 0 leaves them to the control API.
+    settles_every_s: int = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cashier_sandbox.domain.authentication import Authentication
+from cashier_sandbox.domain.bank import BANK_KINDS, BankBook, opened_by
 from cashier_sandbox.domain.charge import Charge, Payout, Refund, Resource
 from cashier_sandbox.domain.conditions import Operation
 from cashier_sandbox.domain.dispute import Chargeback
@@ -33,6 +34,7 @@ _OPERATIONS: dict[Kind, Operation] = {
     Kind.MODIFICATION_REFUSED: Operation.VOID,
     Kind.TOKEN: Operation.TOKEN,
     Kind.TOKEN_EXCHANGED: Operation.TOKEN,
+    Kind.ACH_FILE: Operation.FILE,
     Kind.AUTHENTICATION: Operation.AUTHENTICATION,
     Kind.AUTHENTICATION_ASKED: Operation.AUTHENTICATION,
 }
@@ -78,6 +80,7 @@ class Book:
         # Captures, refunds and payouts that had succeeded and failed at the bank.
         self.failed_later: set[str] = set()
         self.vault: dict[str, VaultToken] = {}
+        self.bank = BankBook()
         # By threeDSServerTransID; and acsTransID → threeDSServerTransID.
         self.authentications: dict[str, Authentication] = {}
         self.challenges: dict[str, str] = {}
@@ -92,7 +95,11 @@ class Book:
     def apply(self, entry: Entry) -> None:
         """Add one entry; the same entries in the same order make the same book."""
         self.entries.append(entry)
-        FOLD[entry.kind](self, entry)
+        if entry.kind not in BANK_KINDS:
+            FOLD[entry.kind](self, entry)
+        for opened in opened_by(entry):
+            FOLD[opened.kind](self, opened)
+        self.bank.hear(entry)
         if entry.moved:
             movement = movement_of(entry)
             self.movements.append(movement)

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     DISPUTE = "dispute"
     ENDPOINT = "endpoint"
     TOKEN = "token"  # noqa: S105  an operation, not a secret
+    FILE = "file"
     AUTHENTICATION = "authentication"
 
 

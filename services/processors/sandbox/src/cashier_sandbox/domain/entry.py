@@ -40,6 +40,13 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105  a kind, not a secret
     TOKEN_GONE = "token_gone"  # noqa: S105
     TOKEN_EXCHANGED = "token_exchanged"  # noqa: S105
+    # A bank keeps a token of an account, takes a file, is told what will become of an entry, has
+    # something to tell of one beside its settlement or return, and issues a report.
+    BANK_TOKEN = "bank_token"  # noqa: S105
+    ACH_FILE = "ach_file"
+    ACH_PLAN = "ach_plan"
+    ACH_TOLD = "ach_told"
+    ACH_REPORT = "ach_report"
     # 3-D Secure: begun, asked (AReq and ARes), what happens on the challenge page, the result.
     AUTHENTICATION = "authentication"
     AUTHENTICATION_ASKED = "authentication_asked"

@@ -19,6 +19,7 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     KEY_IN_PROGRESS = "key_in_progress"
     KEY_CLOSED = "key_closed"
+    DUPLICATE = "duplicate"
     STATE_REFUSED = "state_refused"
     NOTHING_TO_SETTLE = "nothing_to_settle"
     BODY_TOO_LARGE = "body_too_large"

@@ -17,6 +17,7 @@ STATUS: dict[Code, int] = {
     Code.IDEMPOTENCY_MISMATCH: 409,
     Code.KEY_IN_PROGRESS: 409,
     Code.KEY_CLOSED: 409,
+    Code.DUPLICATE: 409,
     Code.STATE_REFUSED: 409,
     Code.NOTHING_TO_SETTLE: 409,
     Code.BODY_TOO_LARGE: 413,

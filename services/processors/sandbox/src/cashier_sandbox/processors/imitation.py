@@ -19,6 +19,9 @@ from cashier_sandbox.processors.acs.notices import NOTICES as ACS_NOTICES
 from cashier_sandbox.processors.adyen.api import routes as adyen_routes
 from cashier_sandbox.processors.adyen.errors import ADYEN
 from cashier_sandbox.processors.adyen.notices import NOTICES as ADYEN_NOTICES
+from cashier_sandbox.processors.bank.api import routes as bank_routes
+from cashier_sandbox.processors.bank.files import BODY_MAX_BYTES as BANK_BODY_MAX_BYTES
+from cashier_sandbox.processors.bank.notices import NOTICES as BANK_NOTICES
 from cashier_sandbox.processors.dlocal.api import routes as dlocal_routes
 from cashier_sandbox.processors.dlocal.errors import DIALECT as DLOCAL
 from cashier_sandbox.processors.dlocal.notices import NOTICES as DLOCAL_NOTICES
@@ -75,3 +78,4 @@ IMITATIONS: dict[str, Imitation] = {
         routes=dlocal_routes, dialect=DLOCAL, notices=DLOCAL_NOTICES, signer=dlocal_signer
     ),
 }
+    "bank": Imitation(routes=bank_routes, notices=BANK_NOTICES, body_max_bytes=BANK_BODY_MAX_BYTES),
