@@ -115,7 +115,7 @@ def test_every_line_has_one_verdict_and_every_operation_settles_once(given_lines
             assert verdict.operation.state is X.OPEN
             assert verdict.outcome in SETTLING
             assert verdict.line.processor_account == verdict.operation.processor_account
-            assert verdict.line.category.leg is verdict.operation.leg
+            assert verdict.operation.leg in verdict.line.category.legs
             # no confirmation without a reference
             assert verdict.operation.operation == verdict.line.description or (
                 verdict.line.source == verdict.operation.processor_reference != ""
@@ -138,7 +138,7 @@ def run_of(cutoff=AT):
 @settings(max_examples=300, deadline=None)
 def test_the_bridge_names_every_cent_and_every_journal_balances(given_lines, booked, data):
     waiting = [
-        Waiting(line, data.draw(STATES) if line.category.leg else LineState.NEW)
+        Waiting(line, data.draw(STATES) if line.category.legs else LineState.NEW)
         for line in given_lines
     ]
     overdue = [e for e in booked if e.state is X.OPEN]

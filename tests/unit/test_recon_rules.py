@@ -18,8 +18,8 @@ from cashier_recon.domain.lifecycle import (
     ExpectationState,
 )
 from cashier_recon.domain.matching import Outcome
-from cashier_recon.domain.payment_fact import FedEvent, OperationKind, PaymentFact
-from cashier_recon.domain.posting import plan
+from cashier_recon.domain.payment_fact import OperationKind, PaymentFact
+from cashier_recon.domain.posting import FedEvent, plan
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)  # a Monday
 K = OperationKind

@@ -7,11 +7,13 @@ import grpc
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cashier.payments.v1 import dispute_pb2, payment_pb2
 from cashier.payments.v1 import payment_admin_service_pb2 as admin
 from cashier.payments.v1 import payment_admin_service_pb2_grpc as admin_grpc
-from cashier.payments.v1 import payment_pb2
 from cashier_common.errors import CursorExpired, PeerUnavailable
-from cashier_recon.domain.payment_fact import FedEvent, OperationKind, PaymentFact
+from cashier_recon.domain.dispute_fact import DisputeFact
+from cashier_recon.domain.payment_fact import OperationKind, PaymentFact
+from cashier_recon.domain.posting import FedEvent
 
 PEER = "router"
 STREAM_S = 840.0  # below the 900 s after which servers end a stream
@@ -30,6 +32,11 @@ _KINDS = {
     for name, number in payment_pb2.Operation.Kind.items()
     if name != "KIND_UNSPECIFIED"
 }
+_DISPUTE = dispute_pb2.Dispute
+_STAGES = {n: name.removeprefix("STAGE_") for name, n in _DISPUTE.Stage.items()}
+_STANDINGS = {n: name.removeprefix("STATE_") for name, n in _DISPUTE.State.items()}
+_PROBLEMS = {n: name.removeprefix("PROBLEM_") for name, n in _DISPUTE.Problem.items()}
+_FIRST_STAGES = (_DISPUTE.STAGE_INQUIRY, _DISPUTE.STAGE_CHARGEBACK)
 _STATES = {
     number: name.removeprefix("STATE_") for name, number in payment_pb2.Operation.State.items()
 }
@@ -68,6 +75,8 @@ class RouterEvents:
 def fed_event(event: admin.PaymentEvent, shard: int) -> FedEvent:
     """The position, and the fact where the step was about an operation."""
     step = event.step
+    if event.HasField("dispute_change"):
+        return FedEvent(step.position, dispute=_dispute(event, shard))
     if not event.HasField("operation"):
         return FedEvent(step.position, None)
     operation, payment = event.operation, event.payment
@@ -95,6 +104,34 @@ def fed_event(event: admin.PaymentEvent, shard: int) -> FedEvent:
             due_time=_time(terms.due_time) if terms and terms.HasField("due_time") else None,
             traceparent=step.traceparent,
         ),
+    )
+
+
+def _dispute(event: admin.PaymentEvent, shard: int) -> DisputeFact:
+    change, step = event.dispute_change, event.step
+    dispute = change.dispute
+    told = dispute.HasField("fee") and change.withdrawn_change.minor > 0
+    return DisputeFact(
+        shard=shard,
+        position=step.position,
+        at=_time(step.record_time),
+        merchant=dispute.merchant or step.merchant,
+        payment=event.payment.name,
+        dispute=dispute.name,
+        version=step.version,
+        processor_account=dispute.processor_account,
+        processor_reference=dispute.processor_reference,
+        stage=_STAGES.get(dispute.stage, "UNKNOWN"),
+        state=_STANDINGS.get(dispute.state, "UNKNOWN"),
+        problem=_PROBLEMS.get(dispute.problem, "UNKNOWN"),
+        asset=change.withdrawn_change.asset_code,
+        withdrawn=change.withdrawn_change.minor,
+        returned=change.returned_change.minor,
+        lost=change.lost_change.minor,
+        # Of a second chargeback's withdrawal no fee of its own was told: its line says it.
+        fee=dispute.fee.minor if told and dispute.stage in _FIRST_STAGES else None,
+        liability_shifted=dispute.liability_shifted,
+        traceparent=step.traceparent,
     )
 
 

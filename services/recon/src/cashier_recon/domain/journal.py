@@ -19,7 +19,7 @@ class Account(StrEnum):
     BANK_IN_TRANSIT = "bank_in_transit"  # on its way between processor and bank
     RESERVE = "reserve"  # held back by the processor
     FEES = "fees"
-    CHARGEBACKS = "chargebacks"  # taken back, and not booked against a merchant yet
+    CHARGEBACKS = "chargebacks"  # taken back, and not lost to a merchant (yet)
     SUSPENSE = "suspense"  # on our balance, and nobody knows why
     WRITE_OFF = "write_off"
     MERCHANT_PAYABLE = "merchant_payable"  # owned by a merchant: what we owe them
@@ -32,6 +32,10 @@ class Cause(StrEnum):
     PAYMENT_REFUNDED = "PAYMENT_REFUNDED"
     PAYOUT_PAID = "PAYOUT_PAID"
     PAYMENT_REVERSED = "PAYMENT_REVERSED"
+    DISPUTE_HELD = "DISPUTE_HELD"
+    DISPUTE_HELD_AGAIN = "DISPUTE_HELD_AGAIN"  # a second chargeback, or arbitration
+    DISPUTE_RETURNED = "DISPUTE_RETURNED"
+    DISPUTE_LOST = "DISPUTE_LOST"
     SETTLEMENT_LINE = "SETTLEMENT_LINE"
     SETTLEMENT_SUSPENDED = "SETTLEMENT_SUSPENDED"
     SUSPENSE_RELEASED = "SUSPENSE_RELEASED"

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from cashier_recon.domain.expectation import Expectation
 from cashier_recon.domain.lifecycle import ExpectationState, LineEvent
+from cashier_recon.domain.payment_fact import Leg
 from cashier_recon.domain.statement import Category, Line
 
 # Processors round a share of the amount their own way; one minor unit is no variance.
@@ -76,7 +77,7 @@ def match(lines: Iterable[Line], expectations: Iterable[Expectation]) -> list[Ve
     index = _Index(expectations)
     verdicts: list[Verdict] = []
     claims: dict[str, list[Line]] = defaultdict(list)
-    for line in lines:
+    for line in sorted(lines, key=lambda line: (line.created, line.line_id)):
         verdict, claimed = _first_look(line, index)
         if verdict is not None:
             verdicts.append(verdict)
@@ -90,6 +91,7 @@ def match(lines: Iterable[Line], expectations: Iterable[Expectation]) -> list[Ve
 class _Index:
     def __init__(self, expectations: Iterable[Expectation]) -> None:
         self.by_operation: dict[str, Expectation] = {}
+        self.moved: set[str] = set()
         self.by_reference: dict[tuple[str, str], list[Expectation]] = defaultdict(list)
         for expectation in expectations:
             if expectation.operation in self.by_operation:
@@ -103,6 +105,28 @@ class _Index:
         """The operation of this account that the description names."""
         found = self.by_operation.get(line.description)
         return found if found and found.processor_account == line.processor_account else None
+
+    def movement(self, line: Line, fitting: list[Expectation]) -> list[Expectation]:
+        """The one movement of a dispute that a line is, if any.
+
+        Money goes away and comes back under one reference: lines and movements of one sign are
+        paired as they come.
+        """
+        same = [found for found in fitting if (found.amount < 0) is (line.amount < 0)]
+        free = [
+            found
+            for found in same
+            if found.state is ExpectationState.OPEN and found.operation not in self.moved
+        ]
+        best = min(
+            free or same,
+            key=lambda found: (found.amount != line.amount, found.book_time, found.operation),
+            default=None,
+        )
+        if best is None:
+            return []
+        self.moved.add(best.operation)
+        return [best]
 
     def referred(self, line: Line) -> list[Expectation]:
         if not line.source:
@@ -120,9 +144,10 @@ def _first_look(line: Line, index: _Index) -> tuple[Verdict | None, Expectation 
         return Verdict(line, Outcome.UNEXPECTED_FEE), None
     named, referred = index.named(line), index.referred(line)
     related = named or min(referred, key=lambda found: found.operation, default=None)
-    leg = line.category.leg
     fitting = [found for found in referred if _settles(found, line)]
-    if named is not None and (named.leg is not leg or not _settles(named, line)):
+    if line.category is Category.DISPUTE:
+        fitting = index.movement(line, fitting)
+    if named is not None and not _settles(named, line):
         named = None
     if named is not None and (not fitting or named in fitting):
         return None, named
@@ -136,7 +161,7 @@ def _first_look(line: Line, index: _Index) -> tuple[Verdict | None, Expectation 
 
 
 def _settles(found: Expectation, line: Line) -> bool:
-    return found.leg is line.category.leg and found.state is not ExpectationState.RELEASED
+    return found.leg in line.category.legs and found.state is not ExpectationState.RELEASED
 
 
 def _contradicts(line: Line, found: Expectation) -> bool:
@@ -189,6 +214,8 @@ def _settled(line: Line, expectation: Expectation) -> Verdict:
 
 
 def _fee(line: Line, expectation: Expectation) -> str:
+    if expectation.leg is Leg.DISPUTE and expectation.expected_fee is None:
+        return ""  # its penalty is known from the line alone, where the processor never told it
     if line.fee and not expectation.expected_fee:
         return "UNEXPECTED_FEE"
     if abs(line.fee - (expectation.expected_fee or 0)) > FEE_ROUNDING_MINOR:

@@ -24,6 +24,7 @@ class Leg(StrEnum):
     REFUND = "REFUND"
     PAYOUT = "PAYOUT"
     REVERSAL = "REVERSAL"
+    DISPUTE = "DISPUTE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +57,6 @@ class PaymentFact:
     def source(self) -> str:
         """Where it came from, for the journal."""
         return f"events/{self.shard}/{self.position}"
-
-
-@dataclass(frozen=True, slots=True)
-class FedEvent:
-    """One position of a shard; `fact` is None where the step was about no operation."""
-
-    position: int
-    fact: PaymentFact | None
 
 
 _LEGS = {

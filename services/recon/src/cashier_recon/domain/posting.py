@@ -5,17 +5,30 @@ from dataclasses import dataclass, field
 
 from cashier_common import assets
 from cashier_common.errors import TransitionRefused
+from cashier_recon.domain.dispute_fact import (
+    DisputeFact,
+    dispute_expectations,
+    dispute_journals,
+)
 from cashier_recon.domain.errors import EventUnbookable
 from cashier_recon.domain.expectation import Expectation, follow
 from cashier_recon.domain.journal import Journal, operation_journal
 from cashier_recon.domain.lifecycle import ExpectationEvent
 from cashier_recon.domain.payment_fact import (
-    FedEvent,
     OperationKind,
     PaymentFact,
     expectation_event,
 )
 from cashier_recon.domain.statement import INT64_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class FedEvent:
+    """One position of a shard; no fact where the step was about nothing that books care for."""
+
+    position: int
+    fact: PaymentFact | None = None
+    dispute: DisputeFact | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +57,7 @@ def plan(
             continue  # sent again by a stream that began earlier
         try:
             _add(event.fact, standing, touched, posting.journals)
+            _add_dispute(event.dispute, standing, touched, posting.journals)
         except EventUnbookable as error:
             posting.stopped_by = error
             break
@@ -53,8 +67,14 @@ def plan(
 
 
 def operations_of(events: Iterable[FedEvent]) -> list[str]:
-    """The operations that the events are about."""
-    return sorted({event.fact.operation for event in events if event.fact})
+    """The operations, and the movements of disputes, that the events are about."""
+    names: set[str] = set()
+    for event in events:
+        if event.fact:
+            names.add(event.fact.operation)
+        if event.dispute:
+            names |= {one.operation for one in dispute_expectations(event.dispute)}
+    return sorted(names)
 
 
 def _add(
@@ -80,6 +100,26 @@ def _add(
     standing[fact.operation] = touched[fact.operation] = later
     if event is ExpectationEvent.BOOK:
         journals.append(operation_journal(fact))
+
+
+def _add_dispute(
+    fact: DisputeFact | None,
+    standing: dict[str, Expectation],
+    touched: dict[str, Expectation],
+    journals: list[Journal],
+) -> None:
+    if fact is None:
+        return
+    wanted = list(dispute_expectations(fact))
+    if any(one.operation in standing for one in wanted):
+        return  # this step is booked
+    booked = list(dispute_journals(fact))
+    if booked and not assets.is_known(fact.asset):
+        problem = f"{fact.dispute} is in {fact.asset!r}, which the asset registry does not have"
+        raise EventUnbookable(shard=fact.shard, position=fact.position, problem=problem)
+    for one in wanted:
+        standing[one.operation] = touched[one.operation] = one
+    journals += booked
 
 
 def _problem(fact: PaymentFact, event: ExpectationEvent) -> str:

@@ -28,17 +28,18 @@ class Category(StrEnum):
     UNKNOWN = "UNKNOWN"  # a type that is in no list
 
     @property
-    def leg(self) -> Leg | None:
-        """The leg of an operation that such a line settles; None when it is none of ours."""
-        return _LEGS.get(self)
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs that such a line may settle; none where it is none of ours."""
+        return _LEGS.get(self, ())
 
 
 _LEGS = {
-    Category.CHARGE: Leg.CHARGE,
-    Category.REFUND: Leg.REFUND,
-    Category.PAYOUT: Leg.PAYOUT,
-    Category.REVERSAL: Leg.REVERSAL,
-    Category.DISPUTE: Leg.REVERSAL,
+    Category.CHARGE: (Leg.CHARGE,),
+    Category.REFUND: (Leg.REFUND,),
+    Category.PAYOUT: (Leg.PAYOUT,),
+    Category.REVERSAL: (Leg.REVERSAL,),
+    # Some rails tell what a bank took back as a reversal, and never as a dispute.
+    Category.DISPUTE: (Leg.DISPUTE, Leg.REVERSAL),
 }
 
 

@@ -11,7 +11,7 @@ from cashier_recon.domain.expectation import Expectation
 from cashier_recon.domain.import_result import Statement
 from cashier_recon.domain.journal import Journal
 from cashier_recon.domain.lifecycle import ExpectationState
-from cashier_recon.domain.payment_fact import FedEvent
+from cashier_recon.domain.posting import FedEvent
 from cashier_recon.domain.recon_exception import ReconException
 from cashier_recon.domain.run_plan import Item, Payout, Refused, Run, Waiting
 from cashier_recon.domain.statement import Line, RejectedRow

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from cashier_recon.domain.payment_fact import FedEvent
-from cashier_recon.domain.posting import Posting, operations_of, plan
+from cashier_recon.domain.posting import FedEvent, Posting, operations_of, plan
 from cashier_recon.flows.ports import AlreadyBooked, BeginPost
 
 

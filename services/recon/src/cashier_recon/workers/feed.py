@@ -8,7 +8,7 @@ import structlog
 
 from cashier_common.errors import PeerUnavailable, RaceLost, Refusal, StoreUnavailable
 from cashier_recon.domain.errors import EventUnbookable
-from cashier_recon.domain.payment_fact import FedEvent
+from cashier_recon.domain.posting import FedEvent
 from cashier_recon.flows.ports import BeginPost, EventSource
 from cashier_recon.flows.post_events import post_events
 

@@ -120,7 +120,7 @@ CREATE TABLE expectations (
     settled_fee bigint,
     settle_time timestamptz,
     CONSTRAINT expectations_leg_known_check CHECK (leg IN
-        ('CHARGE', 'REFUND', 'PAYOUT', 'REVERSAL')),
+        ('CHARGE', 'REFUND', 'PAYOUT', 'REVERSAL', 'DISPUTE')),
     CONSTRAINT expectations_state_known_check CHECK (state IN
         ('PENDING', 'DOUBT', 'OPEN', 'DECLINED', 'RELEASED', 'SETTLED', 'DIFFERS', 'WRITTEN_OFF')),
     CONSTRAINT expectations_settled_by_line_check CHECK (
