@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from cashier_router.domain.authentication import timing
 from cashier_router.domain.authentication.attempt import Attempt, Completion, Flow
@@ -25,11 +25,12 @@ from cashier_router.domain.authentication.events import (
     Withdrawn,
 )
 from cashier_router.domain.authentication.evidence import keep, of_one_challenge
-from cashier_router.domain.authentication.liability import liability
+from cashier_router.domain.authentication.liability import Liability, liability
 from cashier_router.domain.authentication.lifecycle import (
     AUTHENTICATION,
     AWAITING,
     SHOWN,
+    TERMINAL,
     AuthenticationEvent,
     AuthenticationState,
 )
@@ -48,6 +49,24 @@ _BEGINNINGS: Final = {
 _RETRIED: Final = frozenset({S.VERSIONING, S.AREQ})
 # A first answer that promises a final result: behind one, it says nothing new.
 _PROMISES: Final = frozenset({Status.CHALLENGE, Status.DECOUPLED})
+
+
+class Changes(TypedDict, total=False):
+    """What changes with a state, beside what every change of one touches."""
+
+    protocol: str
+    completion: Completion
+    acs_transaction: str
+    ds_transaction: str
+    challenged: bool
+    tries: int
+    tries_here: int
+    deadline: datetime | None
+    fetch_at: datetime | None
+    result: Result | None
+    liability: Liability | None
+    exemption_granted: bool | None
+    evidence_hash: str
 
 
 def advance(attempt: Attempt, event: Event, now: datetime) -> Advanced:
@@ -98,8 +117,8 @@ def _timed(attempt: Attempt, now: datetime) -> Advanced:
         case S.AREQ:
             return _moved(attempt, E.HOLD, now, "the processor has not answered yet")
         case S.METHOD:
-            late = replace(attempt, completion=Completion.NOT_DONE)
-            return _moved(late, E.TIME_OUT, now, "the issuer's page was not done in time")
+            told = "the issuer's page was not done in time"
+            return _moved(attempt, E.TIME_OUT, now, told, completion=Completion.NOT_DONE)
         case S.RESOLVING if native:
             return _moved(attempt, E.HOLD, now, "the processor has not confirmed that it is over")
         case S.RESOLVING:
@@ -115,7 +134,7 @@ def _happened(attempt: Attempt, event: Event, now: datetime) -> Advanced:
             return _answered(attempt, event.result, now)
         case Returned() if attempt.state in SHOWN and attempt.fetch_at is None:
             fetch_at = timing.next_fetch(attempt, now)
-            return _moved(replace(attempt, fetch_at=fetch_at), E.RETURN, now, "the browser is back")
+            return _moved(attempt, E.RETURN, now, "the browser is back", fetch_at=fetch_at)
         case Returned() | Ticked():
             return Advanced(attempt)
         case Started():
@@ -139,22 +158,20 @@ def _replied(
     state, native = attempt.state, attempt.flow is Flow.NATIVE
     match event:
         case RangeFound() if state is S.VERSIONING:
-            found = replace(attempt, protocol=event.protocol)
             known = E.FIND_METHOD if event.has_method else E.FIND_RANGE
-            return _moved(found, known, now, event.protocol)
+            return _moved(attempt, known, now, event.protocol, protocol=event.protocol)
         case RangeMissing() if state is S.VERSIONING:
             return _moved(attempt, E.FIND_NONE, now, "the card's range takes no part")
         case MethodFinished() if state is S.METHOD:
-            done = replace(attempt, completion=Completion.DONE)
-            return _moved(done, E.FINISH_METHOD, now, "")
+            return _moved(attempt, E.FINISH_METHOD, now, "", completion=Completion.DONE)
         case NoAnswer() if state in _RETRIED and not native:
             return _again_or_never(attempt, now, event.detail)
         case NoAnswer() if state is S.RESOLVING or (state in SHOWN and attempt.fetch_at):
-            return _kept(replace(attempt, fetch_at=now + timedelta(seconds=timing.FETCH_PAUSE_S)))
+            return _fetched(attempt, now + timedelta(seconds=timing.FETCH_PAUSE_S), None)
         case StillOpen() if state is S.RESOLVING and not native:
             return _moved(attempt, E.LAPSE, now, "the challenge was still open at the end")
         case StillOpen() if state in SHOWN and attempt.fetch_at:
-            return _kept(replace(attempt, fetch_at=None, fetched_at=now))
+            return _fetched(attempt, None, now)
         case Closed() if native and state in AWAITING:
             return _moved(attempt, E.LAPSE, now, "the processor confirmed that it is over")
     return Advanced(attempt)
@@ -182,7 +199,7 @@ def _answered(attempt: Attempt, result: Result, now: datetime) -> Advanced:
     decoupled_unasked = event is E.DECOUPLE and not attempt.choice.decoupled_max_minutes
     if attempt.flow is Flow.STANDALONE and (event is E.GIVE_UP or decoupled_unasked):
         detail = f"the issuer answered {result.status} {result.reason}".rstrip()
-        return _again_or_never(attempt.heard("answer", result.digest), now, detail, result)
+        return _again_or_never(attempt, now, detail, result)
     if decoupled_unasked:
         event = E.CHALLENGE
     return _applied(attempt, event, result, now)
@@ -200,52 +217,65 @@ def _told(attempt: Attempt, result: Result, now: datetime) -> Advanced:
 def _applied(
     attempt: Attempt, event: AuthenticationEvent, result: Result, now: datetime
 ) -> Advanced:
-    known = replace(
-        attempt.heard(result.source.value, result.digest),
+    said = f"{result.status} {result.eci} {result.reason} {result.cancel or ''}"
+    return _moved(
+        attempt, event, now, " ".join(said.split()),
         acs_transaction=attempt.acs_transaction or result.acs_transaction,
         ds_transaction=attempt.ds_transaction or result.ds_transaction,
         challenged=attempt.challenged or event in (E.CHALLENGE, E.DECOUPLE),
-    )
-    if AUTHENTICATION.next(attempt.state, event) in AUTHENTICATION.terminal:
-        known = replace(known, result=result)
-    said = f"{result.status} {result.eci} {result.reason} {result.cancel or ''}"
-    return _moved(known, event, now, " ".join(said.split()))
+        result=None if event in (E.CHALLENGE, E.DECOUPLE) else result,
+        evidence_hash=attempt.hash_with(result.source.value, result.digest),
+    )  # fmt: skip
 
 
 def _again_or_never(
     attempt: Attempt, now: datetime, detail: str, result: Result | None = None
 ) -> Advanced:
     """One more try under a new transaction, then the end without an answer."""
+    heard = attempt.hash_with("answer", result.digest) if result else attempt.evidence_hash
     if attempt.tries_here < timing.TRIES_MAX:
-        return _moved(replace(attempt, tries=attempt.tries + 1), E.RETRY, now, detail)
-    return _moved(replace(attempt, result=result), E.GIVE_UP, now, detail)
+        tries = attempt.tries + 1
+        return _moved(attempt, E.RETRY, now, detail, tries=tries, evidence_hash=heard)
+    return _moved(attempt, E.GIVE_UP, now, detail, result=result, evidence_hash=heard)
 
 
-def _moved(attempt: Attempt, event: AuthenticationEvent, now: datetime, detail: str) -> Advanced:
+def _moved(
+    attempt: Attempt,
+    event: AuthenticationEvent,
+    now: datetime,
+    detail: str,
+    **changes: Unpack[Changes],
+) -> Advanced:
     """The one place where a state changes: by the table, with its deadline and its step."""
     state = AUTHENTICATION.next(attempt.state, event)
-    again = state is attempt.state and event is E.RETRY
     stays = state is attempt.state and event is E.RETURN
+    if not stays:
+        changes["deadline"] = timing.deadline(attempt, state, now)
+        changes["fetch_at"] = now if state is S.RESOLVING else None
+        changes["tries_here"] = attempt.tries_here + 1 if event is E.RETRY else 1
+    if state in TERMINAL:
+        changes.update(_owned(attempt, state, changes.get("result")))
     after = replace(
-        attempt, state=state, version=attempt.version + 1, update_time=now, detail=detail,
-        deadline=attempt.deadline if stays else timing.deadline(attempt, state, now),
-        tries_here=attempt.tries_here + 1 if again else attempt.tries_here if stays else 1,
-        fetch_at=now if state is S.RESOLVING else attempt.fetch_at if stays else None,
-    )  # fmt: skip
-    if state in AUTHENTICATION.terminal:
-        granted = after.result is not None and after.result.exemption_granted
-        asked = attempt.choice.exemption is not None and after.result is not None
-        owing = liability(
-            attempt.network, after.result, exempted=granted or state is S.EXEMPT,
-            excepted=attempt.excepted,
-        )  # fmt: skip
-        after = replace(
-            after, exemption_granted=granted if asked or granted else None, liability=owing
-        )
-    step = StepFact(event.name, attempt.state, state, detail, after.record())
-    return Advanced(after, (), (step,))
+        attempt, state=state, version=attempt.version + 1, update_time=now, detail=detail, **changes
+    )
+    return Advanced(
+        after, (), (StepFact(event.name, attempt.state, state, detail, after.record()),)
+    )
 
 
-def _kept(attempt: Attempt) -> Advanced:
-    """Only when it is fetched next has changed: stored, and no step of anybody's."""
-    return Advanced(replace(attempt, version=attempt.version + 1))
+def _owned(attempt: Attempt, state: AuthenticationState, result: Result | None) -> Changes:
+    """Whose fraud it would be at this end, and whether the exemption that was asked for held."""
+    granted = result is not None and result.exemption_granted
+    told = granted or (attempt.choice.exemption is not None and result is not None)
+    owner = liability(
+        attempt.network, result, exempted=granted or state is S.EXEMPT, excepted=attempt.excepted
+    )
+    return {"liability": owner, "exemption_granted": granted if told else None}
+
+
+def _fetched(attempt: Attempt, next_at: datetime | None, at: datetime | None) -> Advanced:
+    """Only when it is fetched has changed: stored, and no step of anybody's."""
+    if (next_at, at or attempt.fetched_at) == (attempt.fetch_at, attempt.fetched_at):
+        return Advanced(attempt)
+    planned = replace(attempt, fetch_at=next_at, fetched_at=at or attempt.fetched_at)
+    return Advanced(replace(planned, version=attempt.version + 1))

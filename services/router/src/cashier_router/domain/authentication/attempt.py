@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -142,10 +142,10 @@ class Attempt:
         times = [time for time in (self.deadline, self.fetch_at) if time is not None]
         return min(times, default=None) if self.is_live else None
 
-    def heard(self, message: str, digest: str) -> "Attempt":
-        """With one more message in the hash over all of them, in the order they came."""
+    def hash_with(self, message: str, digest: str) -> str:
+        """The hash over all that was heard, in the order it came, with one more message."""
         link = f"{self.evidence_hash}/{message}/{digest}"
-        return replace(self, evidence_hash=hashlib.sha256(link.encode()).hexdigest())
+        return hashlib.sha256(link.encode()).hexdigest()
 
     def record(self) -> dict[str, str]:
         """The facts of the audit record: the same fields whether or not anybody was challenged."""

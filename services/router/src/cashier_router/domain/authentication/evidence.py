@@ -22,6 +22,8 @@ NEEDS_CASE: Final = frozenset(
         EvidenceKind.UNEXPECTED_RESULT,
     }
 )
+# Of a try that was given up: that it could not be performed is why, and a promise is of no use.
+_NO_WORD: Final = frozenset({Status.UNAVAILABLE, Status.CHALLENGE, Status.DECOUPLED})
 
 
 def keep(attempt: Attempt, result: Result, now: datetime) -> Advanced:
@@ -32,9 +34,9 @@ def keep(attempt: Attempt, result: Result, now: datetime) -> Advanced:
         return Advanced(attempt)
     if len(attempt.evidence) >= EVIDENCE_MAX:
         return Advanced(attempt, effects=(Effect.ALERT,))
-    heard = attempt.heard(kind.value, result.digest)
     after = replace(
-        heard, evidence=(*attempt.evidence, Evidence(kind, result, now)),
+        attempt, evidence=(*attempt.evidence, Evidence(kind, result, now)),
+        evidence_hash=attempt.hash_with(kind.value, result.digest),
         version=attempt.version + 1, update_time=now,
     )  # fmt: skip
     detail = f"{result.source.value} says {result.status} while {attempt.state.value}"
@@ -46,8 +48,7 @@ def keep(attempt: Attempt, result: Result, now: datetime) -> Advanced:
 def _kind(attempt: Attempt, result: Result) -> EvidenceKind | None:
     """Why it is not applied; None for a duplicate of what was."""
     if result.transaction in earlier_transactions(attempt):
-        superseded = result.status is not Status.UNAVAILABLE  # that is why it was tried again
-        return EvidenceKind.SUPERSEDED_RESULT if superseded else None
+        return None if result.status in _NO_WORD else EvidenceKind.SUPERSEDED_RESULT
     if result.transaction != attempt.transaction:
         return EvidenceKind.FOREIGN_RESULT
     if attempt.is_live:

@@ -120,8 +120,9 @@ AUTHENTICATION: Final = StateTable(
         (S.RESOLVING, E.WITHDRAW): S.ABANDONED,
     },
 )
+TERMINAL: Final = AUTHENTICATION.terminal
 # The issuer, the customer or the clock may still move it.
-LIVE: Final = frozenset(AUTHENTICATION.states) - AUTHENTICATION.terminal
+LIVE: Final = frozenset(AUTHENTICATION.states) - TERMINAL
 # A final result of the server's may come in these.
 AWAITING: Final = frozenset({S.AREQ, S.CHALLENGE, S.DECOUPLED, S.RESOLVING})
 # The customer's page may show something.
