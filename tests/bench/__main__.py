@@ -19,6 +19,7 @@ from rich.table import Table
 from cashier_mesh.config import MeshConfig
 from cashier_mesh.ports import free_base_port
 from cashier_mesh.supervisor import Mesh
+from tests.bench import health
 from tests.bench.floor import Floor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,4 +116,6 @@ def add(table: Table, what: str, callers: int, result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["health"]:
+        sys.exit(health.main(sys.argv[2:]))
     sys.exit(main())
