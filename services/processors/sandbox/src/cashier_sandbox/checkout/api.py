@@ -76,14 +76,14 @@ async def script(_request: web.Request) -> web.Response:
 
 async def device(request: web.Request) -> web.Response:
     """`POST /checkout/device`: what the page's script knows, with what the server sees added."""
-    if request.content_type == "application/json":
+    if request.content_type == "application/x-www-form-urlencoded":
+        accept = request.headers.get("Accept", "*/*")[:HEADER_MAX_CHARS]
+        browser = scriptless_browser(request.headers, accept)
+    else:
         fields = Fields(await json_body(request))
         accept = fields.text("acceptHeader", most=HEADER_MAX_CHARS)
         browser = read_browser(fields.take("browser"), accept)
         fields.end()
-    else:
-        accept = request.headers.get("Accept", "*/*")[:HEADER_MAX_CHARS]
-        browser = scriptless_browser(request.headers, accept)
     session = request.cookies.get(SESSION_COOKIE, "")
     told = device_json(browser, address=request.remote or "", session=session)
     return answer({"device": told}, headers={"Cache-Control": "no-store"})

@@ -26,8 +26,8 @@ from cashier_sandbox.http.page import SUBMIT_AT_ONCE, form_to, page, web_address
 from cashier_sandbox.processors.acs.currencies import ALPHABETIC
 from cashier_sandbox.processors.acs.request import ID_CHARS
 from cashier_sandbox.processors.acs.wire import challenge_result, decoded, encoded
+from cashier_sandbox.processors.native.challenge import TITLE
 
-TITLE = "Sandbox bank"
 SESSION_MAX_CHARS = 1_024
 SEE_OTHER = 303
 LEAVE = "leave"

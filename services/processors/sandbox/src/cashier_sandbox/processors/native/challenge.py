@@ -5,18 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from cashier_sandbox.domain.charge import Charge, Status
+from cashier_sandbox.domain.currency import in_major
 from cashier_sandbox.flows.desk import Desk, not_found
 from cashier_sandbox.flows.resolve import resolve
 from cashier_sandbox.http.answers import answer
 from cashier_sandbox.http.fields import Fields, json_body
+from cashier_sandbox.http.page import page
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>Sandbox bank</title>
-<style>body{{font:16px system-ui;margin:4rem auto;max-width:24rem}}
-button{{font:inherit;padding:.6rem 1.2rem;margin-right:1rem}}</style>
-<h1>Sandbox bank</h1><p>Charge <code>{id}</code> of {amount} {currency} minor units: {status}.</p>
-{form}</html>"""
-_FORM = """<form method="post"><button name="outcome" value="approve">Approve</button>
+TITLE = "Sandbox bank"
+_FORM = """<form method="post"><button class="first" name="outcome" value="approve">Approve</button>
 <button name="outcome" value="deny">Deny</button></form>"""
 
 
@@ -24,18 +21,13 @@ async def show_challenge(desk: Desk, request: web.Request) -> web.Response:
     """`GET /challenges/{id}`: the page; nothing on it comes from outside."""
     charge = _charge(desk, request)
     waiting = charge.status is Status.REQUIRES_ACTION
-    page = _PAGE.format(
-        id=charge.id,
-        amount=charge.amount,
-        currency=charge.currency,
-        status=charge.status,
-        form=_FORM if waiting else "",
+    facts = (
+        f"<dl><dt>Charge</dt><dd><code>{charge.id}</code></dd>"
+        f"<dt>Amount</dt><dd>{in_major(charge.amount, charge.currency)} {charge.currency}</dd>"
+        f"<dt>Now</dt><dd>{charge.status}</dd></dl>"
     )
-    return web.Response(
-        text=page,
-        content_type="text/html",
-        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-    )
+    # The answer may lead to the merchant's return address, so the form is not held to this server.
+    return page(TITLE, facts + (_FORM if waiting else ""), leaves=True)
 
 
 async def answer_challenge(desk: Desk, request: web.Request) -> web.Response:
