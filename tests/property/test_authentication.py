@@ -58,7 +58,7 @@ from tests.support.authentications import (
 
 S = AuthenticationState
 # The ordinary run looks at a few histories of each; the long one at thousands of the first.
-few = settings(max_examples=25)
+few = settings(max_examples=60, deadline=None)
 # One of each meaning; the long run has them all.
 MEANINGS = (None, Cancel.CARDHOLDER, Cancel.ACS_TIMED_OUT, Cancel.ERROR)
 PROVING = frozenset({S.AUTHENTICATED, S.ATTEMPTED, S.INFORMATIONAL})
@@ -126,7 +126,7 @@ def test_no_history_breaks_an_invariant(attempt, history):
 
 
 @pytest.mark.long
-@settings(max_examples=5_000)
+@settings(max_examples=2_000, deadline=None)
 @given(BEGINNINGS, HISTORIES)
 def test_no_history_of_thousands_breaks_an_invariant(attempt, history):
     for before, event, now, _ in told(attempt, history):
@@ -310,7 +310,7 @@ class Row:
                     self.sent[operation] = bound
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(MOVES, max_size=14))
 def test_a_payment_has_one_live_attempt_and_uses_each_proof_once_for_what_it_is_for(moves):
     row = Row()

@@ -219,7 +219,10 @@ def test_where_nobody_was_asked_there_is_no_proof_to_use_up():
 )
 def test_a_proof_is_for_what_the_customer_saw(bound):
     assert isinstance(bound, Bound)
+    used = consume(ended(), BOUND, "op/1", NOW)
+
     assert Refused.TERMS_DIFFER is consume(ended(), bound, "op/1", NOW)
+    assert Refused.TERMS_DIFFER is consume(used, bound, "op/1", NOW)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,26 @@ def test_an_issuer_that_could_not_answer_is_asked_once_more_as_a_new_transaction
     )  # fmt: skip
 
 
+def test_a_first_answer_that_contradicts_itself_is_not_believed():
+    attempt = run(asked(), answer("Y", cancel=Cancel.CARDHOLDER))
+
+    assert (S.AREQ, [EvidenceKind.UNEXPECTED_RESULT]) == (
+        attempt.state, [kept.kind for kept in attempt.evidence],
+    )  # fmt: skip
+
+
+def test_a_3ds_server_may_name_its_transactions_itself():
+    found = RangeFound(FIRST, "2.2.0", has_method=False, server_transaction="srv-1")
+    waiting = run(an_attempt(), Started(), found)
+
+    other = run(waiting, Told(a_result("Y", server_transaction="srv-2")))
+    ours = run(waiting, Told(a_result("Y", server_transaction="srv-1")))
+
+    assert [S.AREQ, S.AUTHENTICATED] == [other.state, ours.state]
+    assert "srv-1" == ours.record()["server_transaction"]
+    assert not run(waiting, NoAnswer(FIRST, "Erro")).server_transaction
+
+
 @pytest.mark.parametrize(
     ("status", "cancel", "state"),
     [

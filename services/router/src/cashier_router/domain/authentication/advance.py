@@ -35,7 +35,7 @@ from cashier_router.domain.authentication.lifecycle import (
     AuthenticationState,
 )
 from cashier_router.domain.authentication.policy import Treatment
-from cashier_router.domain.authentication.result import ANSWERS, Result, Status, final_event
+from cashier_router.domain.authentication.result import Result, Status, answer_event, final_event
 
 S, E = AuthenticationState, AuthenticationEvent
 _BEGINNINGS: Final = {
@@ -55,6 +55,7 @@ class Changes(TypedDict, total=False):
     """What changes with a state, beside what every change of one touches."""
 
     protocol: str
+    server_transaction: str
     completion: Completion
     acs_transaction: str
     ds_transaction: str
@@ -159,7 +160,10 @@ def _replied(
     match event:
         case RangeFound() if state is S.VERSIONING:
             known = E.FIND_METHOD if event.has_method else E.FIND_RANGE
-            return _moved(attempt, known, now, event.protocol, protocol=event.protocol)
+            return _moved(
+                attempt, known, now, event.protocol, protocol=event.protocol,
+                server_transaction=event.server_transaction,
+            )  # fmt: skip
         case RangeMissing() if state is S.VERSIONING:
             return _moved(attempt, E.FIND_NONE, now, "the card's range takes no part")
         case MethodFinished() if state is S.METHOD:
@@ -193,9 +197,9 @@ def _answered(attempt: Attempt, result: Result, now: datetime) -> Advanced:
         if result.status in _PROMISES and result.transaction == attempt.transaction:
             return Advanced(attempt)
         return keep(attempt, result, now)
-    if result.transaction != attempt.transaction:
+    event = answer_event(result)
+    if event is None or result.transaction != attempt.transaction:
         return keep(attempt, result, now)
-    event = ANSWERS[result.status]
     decoupled_unasked = event is E.DECOUPLE and not attempt.choice.decoupled_max_minutes
     if attempt.flow is Flow.STANDALONE and (event is E.GIVE_UP or decoupled_unasked):
         detail = f"the issuer answered {result.status} {result.reason}".rstrip()
@@ -220,6 +224,7 @@ def _applied(
     said = f"{result.status} {result.eci} {result.reason} {result.cancel or ''}"
     return _moved(
         attempt, event, now, " ".join(said.split()),
+        server_transaction=attempt.server_transaction or result.server_transaction,
         acs_transaction=attempt.acs_transaction or result.acs_transaction,
         ds_transaction=attempt.ds_transaction or result.ds_transaction,
         challenged=attempt.challenged or event in (E.CHALLENGE, E.DECOUPLE),
@@ -235,7 +240,9 @@ def _again_or_never(
     heard = attempt.hash_with("answer", result.digest) if result else attempt.evidence_hash
     if attempt.tries_here < timing.TRIES_MAX:
         tries = attempt.tries + 1
-        return _moved(attempt, E.RETRY, now, detail, tries=tries, evidence_hash=heard)
+        return _moved(
+            attempt, E.RETRY, now, detail, tries=tries, server_transaction="", evidence_hash=heard
+        )
     return _moved(attempt, E.GIVE_UP, now, detail, result=result, evidence_hash=heard)
 
 

@@ -92,6 +92,7 @@ class Attempt:
     tries: int = 1
     tries_here: int = 1
     protocol: str = ""  # "2.2.0"
+    server_transaction: str = ""  # threeDSServerTransID of this try
     completion: Completion = Completion.NOT_OFFERED
     acs_transaction: str = ""
     ds_transaction: str = ""
@@ -108,7 +109,7 @@ class Attempt:
 
     @property
     def transaction(self) -> str:
-        """The threeDSServerTransID of this try, derived: a crash asks under the same one again."""
+        """Our name of this try and the key of its requests: a crash asks under the same again."""
         return transaction_id(self.name, self.tries)
 
     @property
@@ -164,7 +165,8 @@ class Attempt:
             "exemption": self.choice.exemption.value if self.choice.exemption else "",
             "exemption_granted": _said(self.exemption_granted),
             "protocol": self.protocol,
-            "server_transaction": self.transaction,
+            "transaction": self.transaction,
+            "server_transaction": self.server_transaction,
             "acs_transaction": self.acs_transaction,
             "ds_transaction": self.ds_transaction,
             "trans_status": result.status.value if result else "",

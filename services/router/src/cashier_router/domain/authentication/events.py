@@ -21,6 +21,7 @@ class RangeFound:
     transaction: str
     protocol: str
     has_method: bool
+    server_transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

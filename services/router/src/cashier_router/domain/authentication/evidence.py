@@ -69,6 +69,7 @@ def earlier_transactions(attempt: Attempt) -> frozenset[str]:
 def of_one_challenge(attempt: Attempt, result: Result) -> bool:
     """Whether the issuer and its network name the same transactions as in their first answer."""
     pairs = (
+        (attempt.server_transaction, result.server_transaction),
         (attempt.acs_transaction, result.acs_transaction),
         (attempt.ds_transaction, result.ds_transaction),
     )

@@ -14,15 +14,15 @@ from cashier_router.domain.authentication.consequence import Verdict, consequenc
 from cashier_router.domain.authentication.events import Answered, Event, Told
 from cashier_router.domain.authentication.liability import Party, liability
 from cashier_router.domain.authentication.lifecycle import AuthenticationState
-from cashier_router.domain.authentication.result import Source, final_event
+from cashier_router.domain.authentication.result import contradicts_itself
 from cashier_router.domain.authentication.stored import from_text, to_text
 
 S = AuthenticationState
 # What stays as it is once an attempt has ended; evidence, use and the exemption's answer are added.
 _FROZEN: Final = (
     "name", "number", "flow", "network", "bound", "choice", "state", "tries", "protocol",
-    "completion", "acs_transaction", "ds_transaction", "challenged", "result", "liability",
-    "excepted", "create_time",
+    "completion", "server_transaction", "acs_transaction", "ds_transaction", "challenged",
+    "result", "liability", "excepted", "create_time",
 )  # fmt: skip
 _NEEDS_RESULT: Final = frozenset(
     {S.AUTHENTICATED, S.ATTEMPTED, S.INFORMATIONAL, S.FAILED, S.REJECTED}
@@ -85,9 +85,8 @@ def not_from_browser(attempt: Attempt) -> list[str]:
         )
     if result.transaction != attempt.transaction:
         broken.append(f"{attempt.name} ended by a result of another transaction")
-    if result.source is not Source.ANSWER and attempt.state is S.AUTHENTICATED:
-        sound = final_event(result) is not None
-        broken += [] if sound else [f"{attempt.name} ended by a result that contradicts itself"]
+    if contradicts_itself(result):
+        broken.append(f"{attempt.name} ended by a result that contradicts itself")
     return broken
 
 

@@ -59,12 +59,17 @@ class Cryptogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One message; empty words were not said. `transaction` is our threeDSServerTransID."""
+    """One message; empty words were not said.
+
+    `transaction` is our own name of the try, which its request carried as key; `server_transaction`
+    is the threeDSServerTransID that the 3-D Secure server gave it.
+    """
 
     source: Source
     transaction: str
     status: Status
     eci: str = ""
+    server_transaction: str = ""
     cryptogram: Cryptogram | None = None
     acs_transaction: str = ""
     ds_transaction: str = ""
@@ -76,7 +81,7 @@ class Result:
     def digest(self) -> str:
         """SHA-256 over what it says, whoever brought it; no secret goes into it."""
         told = [
-            self.transaction, self.status, self.eci,
+            self.transaction, self.server_transaction, self.status, self.eci,
             self.cryptogram.digest if self.cryptogram else "", self.acs_transaction,
             self.ds_transaction, self.reason, self.cancel, self.exemption_granted,
         ]  # fmt: skip
@@ -92,9 +97,10 @@ class Result:
 
     @property
     def _decisive(self) -> tuple[str, ...]:
+        proof = self.cryptogram.digest if self.cryptogram else ""
         return (
-            self.transaction, self.eci, self.cryptogram.digest if self.cryptogram else "",
-            self.acs_transaction, self.ds_transaction, self.cancel or "",
+            self.transaction, self.server_transaction, self.eci, proof, self.acs_transaction,
+            self.ds_transaction, self.cancel or "",
         )  # fmt: skip
 
 
@@ -130,12 +136,19 @@ _EMPTY_HANDED: Final = frozenset({_S.NOT_AUTHENTICATED, _S.UNAVAILABLE})
 _PROVEN: Final = frozenset({_S.AUTHENTICATED, _S.ATTEMPTED})
 
 
-def final_event(result: Result) -> AuthenticationEvent | None:
-    """What a final result does; None for one that contradicts itself or is none.
+def contradicts_itself(result: Result) -> bool:
+    """Whether it is a proof beside a cancel code, which is believed by nobody."""
+    return result.cancel is not None and result.status in _PROVEN
 
-    A proof beside a cancel code is believed by nobody.
-    """
-    if result.cancel is not None and result.status in _PROVEN:
+
+def answer_event(result: Result) -> AuthenticationEvent | None:
+    """What a first answer does; None for one that contradicts itself."""
+    return None if contradicts_itself(result) else ANSWERS[result.status]
+
+
+def final_event(result: Result) -> AuthenticationEvent | None:
+    """What a final result does; None for one that contradicts itself or is none."""
+    if contradicts_itself(result):
         return None
     if result.cancel in CANCELED and result.status in _EMPTY_HANDED:
         return CANCELED[result.cancel]

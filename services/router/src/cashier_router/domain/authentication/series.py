@@ -79,14 +79,14 @@ def consume(
     """
     if attempt.is_live:
         return Refused.STILL_LIVE
+    if attempt.bound != bound:
+        return Refused.TERMS_DIFFER
     if attempt.consumed_by == operation:
         return attempt
     if attempt.asked_issuer and attempt.consumed_by not in ("", unused):
         return Refused.CONSUMED
     if attempt.contested:
         return Refused.CONTESTED
-    if attempt.bound != bound:
-        return Refused.TERMS_DIFFER
     ended = consequence(attempt, further_allowed=False, payment_over=False)
     if ended.verdict not in (Verdict.AUTHORIZE, Verdict.REVIEW):
         return Refused.WITHOUT_AUTHORITY
