@@ -28,7 +28,8 @@ class Letter:
 
 def signed(stand: Stand, body: bytes, secret: str = "", *, at_s: int | None = None) -> Letter:
     """A body signed in the stand's way; one that cannot hold a signature stays without."""
-    face = IMITATIONS[stand.imitates].notices
+    imitation = IMITATIONS[stand.imitates]
+    face = imitation.notices
     assert face is not None
     endpoint = Endpoint(
         id="", url="", secret=secret or stand.webhook_secret, types=(), created_at=""
@@ -38,7 +39,8 @@ def signed(stand: Stand, body: bytes, secret: str = "", *, at_s: int | None = No
     except (ValueError, TypeError, LookupError):
         sealed = body
     moment = int(time.time()) if at_s is None else at_s
-    return Letter(face.sign(endpoint, sealed, moment), sealed)
+    sign = imitation.signer(stand.name) if imitation.signer else face.sign
+    return Letter(sign(endpoint, sealed, moment), sealed)
 
 
 def signs_time(stand: Stand) -> bool:

@@ -42,7 +42,7 @@ class Stand:
     `later` are the kinds that its processor accepts at once and answers by webhook; `untold` those
     that no webhook of its ends; `terms` is what its account says beside what every account says.
     `finish` lets the processor decide what it would leave open for days, before it can tell.
-    `country` and `payer` are of whoever pays, where it asks who that is.
+    `tells_disputes` unless no webhook of its does. `country` and `payer` are of whoever pays, where it asks who that is.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Stand:
     untold: frozenset[Kind] = frozenset()
     terms: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[["Bench", Call], Awaitable[None]] | None = None
+    tells_disputes: bool = True
     country: str = ""
     payer: Payer | None = None
 
@@ -111,6 +112,7 @@ STANDS = (
             "credential": "test:" + ":".join(["key-of-dlocal"] * 4),
             "payer_required": True,
         },
+        tells_disputes=False,  # chargebacks come by file and by people
         country="BR",
         payer=Payer("Maria Silva", "maria@example.com", "529.982.247-25"),
     ),

@@ -130,6 +130,8 @@ def test_what_dlocal_cannot_say_is_refused_and_never_rounded():
             from_dlocal(number, "BRL")
     with pytest.raises(ValueError, match="NaN"):
         exact(b'{"amount": NaN}')
+    with pytest.raises(ValueError, match="deep|Expecting"):
+        exact(b"[" * 60_000)
 
 
 @pytest.mark.parametrize(

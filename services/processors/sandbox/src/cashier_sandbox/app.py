@@ -75,7 +75,7 @@ class App:
             strangers = partial(self._strangers, account)
             face = imitation.notices
             if imitation.signer:
-                face = replace(face, sign=imitation.signer(desk))
+                face = replace(face, sign=imitation.signer(account.name))
             deliveries = Deliveries(desk, face, self._postman, strangers)
             ledger.listeners[account.name] = deliveries.tell
         counter = Counter(desk, Outages(desk, listener), listener, deliveries)

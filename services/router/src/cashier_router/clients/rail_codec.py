@@ -6,13 +6,14 @@ import grpc
 
 from cashier.common.v1 import customer_pb2, instrument_pb2, money_pb2
 from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_account_pb2
+from cashier.payments.v1 import payment_service_pb2
 from cashier_common.money import Money
 from cashier_common.rpc.status import refusal_reason
 from cashier_router.domain.afterwards import Later, News
 from cashier_router.domain.dispute import DisputeNews, Told
 from cashier_router.domain.instrument import Instrument, Method, TokenScope
 from cashier_router.domain.lifecycle import OperationEvent, OperationKind
-from cashier_router.domain.payment import Operation, Payment, SettlementTerms
+from cashier_router.domain.payment import Operation, Payment, SettlementTerms, Terms
 from cashier_router.domain.progress import Outcome
 from cashier_router.domain.routing import Account
 from cashier_router.domain.standing import DisputeState, Stage
@@ -72,6 +73,8 @@ _SCOPES = {
     TokenScope.VAULT: instrument_pb2.InstrumentToken.SCOPE_VAULT,
     TokenScope.NETWORK: instrument_pb2.InstrumentToken.SCOPE_NETWORK,
 }
+# The requests that personal data come with.
+_ASKED = (payment_service_pb2.CreatePaymentRequest, payment_service_pb2.CreatePayoutRequest)
 _FUNDING = {"": 0, "credit": 1, "debit": 2, "prepaid": 3}
 
 
@@ -196,7 +199,7 @@ def money(amount: Money) -> money_pb2.Money:
 
 
 def authorize_request(
-    payment: Payment, operation: Operation
+    payment: Payment, operation: Operation, personal: object
 ) -> gateway_service_pb2.AuthorizeRequest:
     """An authorization, with capture where the payment captures at once."""
     terms = payment.terms
@@ -206,23 +209,26 @@ def authorize_request(
         processor_account=operation.account,
         amount=money(operation.amount),
         capture=payment.captures_at_once,
-        instrument=_instrument(terms.instrument, operation.account),
+        instrument=_instrument(terms.instrument, operation.account, personal),
+        customer=_customer(terms, personal),
+        installments=terms.installments,
         merchant_reference=payment.merchant_reference,
         statement_descriptor=terms.statement_descriptor,
         return_url=terms.return_url,
         off_session=terms.off_session,
-        customer=customer_pb2.Customer(country=terms.customer_country),
     )
 
 
-def payout_request(payment: Payment, operation: Operation) -> gateway_service_pb2.PayoutRequest:
+def payout_request(
+    payment: Payment, operation: Operation, personal: object
+) -> gateway_service_pb2.PayoutRequest:
     """A payout to the customer's instrument."""
     return gateway_service_pb2.PayoutRequest(
         merchant=payment.merchant, operation=payment.operation_name(operation.number),
         processor_account=operation.account, amount=money(operation.amount),
-        instrument=_instrument(payment.terms.instrument, operation.account),
+        instrument=_instrument(payment.terms.instrument, operation.account, personal),
+        customer=_customer(payment.terms, personal),
         merchant_reference=payment.merchant_reference,
-        customer=customer_pb2.Customer(country=payment.terms.customer_country),
     )  # fmt: skip
 
 
@@ -262,9 +268,21 @@ def method_of(payment: Payment, operation: Operation) -> OperationKind:
     return OperationKind.VOID if held else OperationKind.REFUND
 
 
-def _instrument(instrument: Instrument, account: str) -> instrument_pb2.Instrument:
+def _customer(terms: Terms, personal: object) -> customer_pb2.Customer:
+    """Where the customer lives, and who he is where the account has to know."""
+    customer = customer_pb2.Customer(country=terms.customer_country)
+    if isinstance(personal, _ASKED):
+        customer.email = personal.customer.email
+        customer.document = personal.customer.document
+    return customer
+
+
+def _instrument(
+    instrument: Instrument, account: str, personal: object
+) -> instrument_pb2.Instrument:
     """The instrument with the tokens that this account may see, and no other account's."""
     return instrument_pb2.Instrument(
+        holder_name=personal.instrument.holder_name if isinstance(personal, _ASKED) else "",
         method=instrument_pb2.PaymentMethod.ValueType(_METHODS[instrument.method]),
         fingerprint=instrument.fingerprint, bin=instrument.bin, brand=instrument.brand,
         funding=instrument_pb2.CardFunding.ValueType(_FUNDING[instrument.funding]),
@@ -297,4 +315,5 @@ def to_account(rail: str, account: processor_account_pb2.ProcessorAccount) -> Ac
         manual_capture=account.capabilities.manual_capture,
         payout=account.capabilities.payout,
         vault_tokens=account.vault_tokens_accepted, strict_controls=account.strict_controls,
+        max_installments=max(account.max_installments, 1),
     )  # fmt: skip

@@ -47,6 +47,7 @@ class RailClients:
             for rail, channel in channels.items()
         }
         self._heard: dict[str, tuple[Account, ...]] = {}
+        self._know_payers: dict[str, frozenset[str]] = {}
         self._accounts: tuple[Account, ...] = ()
 
     @property
@@ -70,15 +71,19 @@ class RailClients:
         await asyncio.gather(*(self._refresh(rail) for rail in self._stubs))
         self._accounts = tuple(account for accounts in self._heard.values() for account in accounts)
 
-    async def send(self, payment: Payment, operation: Operation, *, timeout_s: float) -> Outcome:
+    async def send(
+        self, payment: Payment, operation: Operation, *, personal: object, timeout_s: float
+    ) -> Outcome:
         """Send one operation; what is not recognised is LOSE_TRACK."""
+        if operation.account not in self._know_payers.get(operation.rail, frozenset()):
+            personal = None
         name = payment.operation_name(operation.number)
         try:
             stub = self._stubs[operation.rail]
             with idempotency_key(name):
                 # A rail that restarts is waited for: refused and reset look alike, so failing at
                 # once would put the payment in doubt.
-                answer = await _call(stub, payment, operation, timeout_s)
+                answer = await _call(stub, payment, operation, personal, timeout_s)
         except KeyError:
             return Outcome(_E.FAIL_UNSENT, detail=f"this router knows no rail {operation.rail}")
         except grpc.aio.AioRpcError as error:
@@ -124,6 +129,9 @@ class RailClients:
         except grpc.aio.AioRpcError as error:
             log.warning("rail_not_heard", rail=rail, code=error.code().name)
             return
+        self._know_payers[rail] = frozenset(
+            account.account_id for account in answer.accounts if account.payer_required
+        )
         self._heard[rail] = tuple(to_account(rail, account) for account in answer.accounts)
 
 
@@ -131,12 +139,13 @@ def _call(
     stub: "gateway_service_pb2_grpc.GatewayServiceAsyncStub",
     payment: Payment,
     operation: Operation,
+    personal: object,
     timeout_s: float,
 ) -> Awaitable[outcome_pb2.Outcome]:
     """The call that does this operation, under way."""
     match method_of(payment, operation):
         case OperationKind.AUTHORIZE:
-            request = authorize_request(payment, operation)
+            request = authorize_request(payment, operation, personal)
             return stub.Authorize(request, timeout=timeout_s, wait_for_ready=True)
         case OperationKind.CAPTURE:
             asked = capture_request(payment, operation)
@@ -148,6 +157,6 @@ def _call(
             returned = refund_request(payment, operation)
             return stub.Refund(returned, timeout=timeout_s, wait_for_ready=True)
         case OperationKind.PAYOUT:
-            paid = payout_request(payment, operation)
+            paid = payout_request(payment, operation, personal)
             return stub.Payout(paid, timeout=timeout_s, wait_for_ready=True)
     raise TypeError(f"no rail does {operation.kind}")

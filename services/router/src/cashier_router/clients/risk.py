@@ -96,10 +96,13 @@ def assess_request(
     command: CreatePayment,
     asked: payment_service_pb2.CreatePaymentRequest | payment_service_pb2.CreatePayoutRequest,
 ) -> risk_service_pb2.AssessRequest:
-    """What risk is told: all but the tokens, which only rails may see."""
+    """What risk is told: all but tokens and document, which only rails may see."""
     instrument = instrument_pb2.Instrument()
     instrument.CopyFrom(asked.instrument)
     instrument.ClearField("tokens")
+    customer = customer_pb2.Customer()
+    customer.CopyFrom(asked.customer)
+    customer.ClearField("document")
     return risk_service_pb2.AssessRequest(
         merchant=command.merchant,
         payment=command.payment,
@@ -108,7 +111,7 @@ def assess_request(
         else risk_service_pb2.DIRECTION_PAYMENT,
         amount=asked.amount,
         instrument=instrument,
-        customer=asked.customer if asked.HasField("customer") else customer_pb2.Customer(),
+        customer=customer,
         device=asked.device
         if isinstance(asked, payment_service_pb2.CreatePaymentRequest) and asked.HasField("device")
         else None,

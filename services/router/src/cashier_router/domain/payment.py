@@ -56,6 +56,7 @@ class Terms:
     jurisdiction: str
     merchant_category_code: str
     off_session: bool
+    installments: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,15 @@ PENDING: Mapping[Method, Schedule] = {
     Method.VOUCHER: Schedule((HOUR_S, 6 * HOUR_S), DAY_S, 14),
     Method.STABLECOIN: Schedule((30, 2 * MINUTE_S, 10 * MINUTE_S), HOUR_S, 48),
 }
-# A customer who acted and whose result nobody told: the rail is asked now and then.
-ACTION: Schedule = Schedule((MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S), HOUR_S, 48)
+# A customer who acted and whose result nobody told: the rail is asked now and then, until what he
+# was shown can no longer be paid. A PIX code lives for minutes or hours, a voucher for days, and
+# rails tell the end of one a while after it.
+_PRESENT: Schedule = Schedule((MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S), HOUR_S, 48)
+ACTION: Mapping[Method, Schedule] = {
+    **dict.fromkeys(Method, _PRESENT),
+    Method.PIX: Schedule((MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S, 30 * MINUTE_S), HOUR_S, 72),
+    Method.VOUCHER: Schedule((HOUR_S, 6 * HOUR_S), 12 * HOUR_S, 62),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class QuestionPlan:
 
     doubt: Schedule
     pending: Mapping[Method, Schedule] = field(default_factory=lambda: PENDING)
-    action: Schedule = ACTION
+    action: Mapping[Method, Schedule] = field(default_factory=lambda: ACTION)
 
     def pause_s(self, state: OperationState, method: Method, asked: int) -> int | None:
         """Seconds until the next question; None where nothing is asked (any more)."""
@@ -59,7 +66,7 @@ class QuestionPlan:
             case S.PENDING:
                 return self.pending[method].pause_s(asked)
             case S.ACTION_REQUIRED:
-                return self.action.pause_s(asked)
+                return self.action[method].pause_s(asked)
         return None
 
     def pause_after_pending_s(self, method: Method, asked: int) -> int | None:

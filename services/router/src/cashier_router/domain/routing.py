@@ -35,6 +35,7 @@ class Account:
     payout: bool
     vault_tokens: bool
     strict_controls: bool
+    max_installments: int = 1
 
     def expected_fee(self, amount: Money) -> Money:
         """What this account would charge for `amount`."""
@@ -57,6 +58,7 @@ class Question:
     strict_only: bool
     payment: str = ""  # its name: what is drawn for it is drawn by that
     residence: str = ""  # the customer's country as the rail is told it
+    installments: int = 1
 
     @property
     def segment(self) -> str:
@@ -169,6 +171,10 @@ def _rules(question: Question, account: Account) -> Iterator[tuple[bool, str, st
     yield (
         question.manual_capture and not account.manual_capture,
         "MANUAL_CAPTURE", "the account cannot authorize without capture",
+    )  # fmt: skip
+    yield (
+        question.installments > account.max_installments,
+        "INSTALLMENTS", f"the account takes at most {account.max_installments} installments",
     )  # fmt: skip
     yield question.payout and not account.payout, "PAYOUT", "the account does not pay out"
     yield (

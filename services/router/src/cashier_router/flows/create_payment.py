@@ -36,7 +36,9 @@ async def create_payment(
         return payment
     await world.failpoint("router.after_promise")
     if payment.operations:
-        payment = await drive(payment, 1, actor, world, caller_ends_s=caller_ends_s)
+        payment = await drive(
+            payment, 1, actor, world, caller_ends_s=caller_ends_s, personal=personal
+        )
     return Done(payment, replayed=False)
 
 

@@ -239,8 +239,14 @@ class Rails(Protocol):
     def accounts(self) -> Sequence[Account]:
         """The accounts of every rail, as last heard; PeerUnavailable when none was ever heard."""
 
-    async def send(self, payment: Payment, operation: Operation, *, timeout_s: float) -> Outcome:
-        """Send one operation; never raises: what is not recognised is LOSE_TRACK."""
+    async def send(
+        self, payment: Payment, operation: Operation, *, personal: object, timeout_s: float
+    ) -> Outcome:
+        """Send one operation; never raises: what is not recognised is LOSE_TRACK.
+
+        `personal` is the request of a caller who still waits, else None: only accounts that have
+        to know who pays are told of it.
+        """
 
     async def look_up(
         self, payment: Payment, operation: Operation, *, close_door: bool, timeout_s: float

@@ -23,5 +23,6 @@ def route(wish: CreatePayment | Payment, world: World, *, strict_only: bool) -> 
         strict_only=strict_only,
         payment=wish.name if isinstance(wish, Payment) else wish.payment,
         residence=terms.customer_country,
+        installments=terms.installments,
     )
     return decide(question, world.rails.accounts(), world.health.pictures())

@@ -39,10 +39,18 @@ def lease_s(left_s: float) -> int:
 
 
 async def drive(
-    payment: Payment, number: int, actor: Actor, world: World, *, caller_ends_s: float
+    payment: Payment,
+    number: int,
+    actor: Actor,
+    world: World,
+    *,
+    caller_ends_s: float,
+    personal: object = None,
 ) -> Payment:
     """Send an operation whose lease we hold, and whatever its answer opens; the payment then.
 
+    `personal` is the request whose caller waits: it is kept nowhere, so who goes on after a crash
+    has none, and an account that has to know who pays refuses the operation unsent.
     A crash anywhere leaves SUBMITTING under a lease; when that has expired a worker calls this
     again, and the rail answers the same operation as it answered before.
     """
@@ -54,7 +62,7 @@ async def drive(
             continue
         await world.failpoint("router.before_send")
         timeout_s = call_s(caller_ends_s - world.clock.monotonic())
-        outcome = await world.rails.send(payment, operation, timeout_s=timeout_s)
+        outcome = await world.rails.send(payment, operation, personal=personal, timeout_s=timeout_s)
         await world.failpoint("router.after_answer")
         recorded = await record(
             payment, operation, outcome, actor, world, caller_ends_s=caller_ends_s

@@ -21,6 +21,7 @@ METADATA_MAX_ENTRIES, METADATA_KEY_MAX_CHARS, METADATA_VALUE_MAX_CHARS = 50, 64,
 DESCRIPTOR_MAX_CHARS = 22
 TAGS_MAX, TAG_MAX_CHARS = 32, 64
 URL_MAX_CHARS = 2_048
+INSTALLMENTS_MAX = 24
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _JURISDICTION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -32,6 +33,8 @@ _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 _CHAIN = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}")  # CAIP-2
 _ADDRESS = re.compile(r"[A-Za-z0-9]{20,100}")
 _URL = re.compile(r"https?://[^\s]+")
+# What a document looks like anywhere; the rail that needs it knows its country's form.
+_DOCUMENT = re.compile(r"[0-9A-Za-zÑñ&./ -]{5,20}")
 
 _METHODS = {
     instrument_pb2.PAYMENT_METHOD_CARD: Method.CARD,
@@ -123,8 +126,11 @@ def _terms(request: payment_service_pb2.CreatePaymentRequest) -> Terms:
     _count("customer.tags", len(customer.tags), TAGS_MAX)
     for tag in customer.tags:
         to_text("customer.tags", tag, TAG_MAX_CHARS)
+    if customer.document and _DOCUMENT.fullmatch(customer.document) is None:
+        raise FieldInvalid("customer.document", "not one", "5 to 20 letters and digits")
+    instrument = to_instrument(request.instrument)
     return Terms(
-        instrument=to_instrument(request.instrument),
+        instrument=instrument,
         customer_id=to_text(
             "customer.customer_id", customer.customer_id, REFERENCE_MAX_CHARS, required=False
         ),
@@ -159,7 +165,17 @@ def _terms(request: payment_service_pb2.CreatePaymentRequest) -> Terms:
             "merchant_category_code", request.merchant_category_code, _MCC, "four digits"
         ),
         off_session=request.off_session,
+        installments=_installments(request.installments, instrument.method),
     )
+
+
+def _installments(count: int, method: Method) -> int:
+    """In how many parts; unset is one, so that both ways to say it are the same request."""
+    if not 0 <= count <= INSTALLMENTS_MAX:
+        raise FieldInvalid("installments", str(count), f"between 1 and {INSTALLMENTS_MAX}")
+    if count > 1 and method is not Method.CARD:
+        raise FieldInvalid("installments", str(count), "unset: only cards are paid in installments")
+    return max(count, 1)
 
 
 def to_instrument(instrument: instrument_pb2.Instrument) -> Instrument:

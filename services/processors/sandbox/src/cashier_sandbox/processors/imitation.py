@@ -46,14 +46,14 @@ class Files(Protocol):
 class Imitation:
     """One HTTP API over the shared flows; `notices` is None where it sends none.
 
-    `signer` makes the signing of notices where an account's own name is part of it.
+    `signer` makes the signing of notices where the account's name is part of it.
     `keeps_failures`: a failure after the work began is its key's answer for ever.
     """
 
     routes: Callable[[Desk, Files], list[web.RouteDef]]
     dialect: Dialect = NATIVE
     notices: Face | None = None
-    signer: Callable[[Desk], Sign] | None = None
+    signer: Callable[[str], Sign] | None = None
     keeps_failures: bool = False
     body_max_bytes: int = BODY_MAX_BYTES
     # Sets the timers of what waits, when the port is open.

@@ -45,7 +45,10 @@ def from_dlocal(number: object, currency: str) -> Money:
 
 def exact(raw: bytes) -> object:
     """JSON with every decimal number as it was written; ValueError for what is no JSON."""
-    return json.loads(raw, parse_float=Decimal, parse_constant=_no_number)
+    try:
+        return json.loads(raw, parse_float=Decimal, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def _no_number(text: str) -> NoReturn:

@@ -25,7 +25,7 @@ async def exact_body(request: web.Request) -> dict[str, Any]:
         return {}
     try:
         body = json.loads(raw, parse_float=Decimal, parse_constant=_no_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid("body", "the body is not valid JSON in UTF-8") from error
     if not isinstance(body, dict):
         raise invalid("body", "the body must be a JSON object")

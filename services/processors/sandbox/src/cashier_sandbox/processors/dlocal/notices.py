@@ -27,11 +27,11 @@ _WAITING = {Status.PENDING, Status.REQUIRES_ACTION}
 Sign: TypeAlias = Callable[[Endpoint, bytes, int], Mapping[str, str]]
 
 
-def signer(desk: Desk) -> Sign:
-    """Return how this account's notifications are signed: its login is part of what is."""
+def signer(login: str) -> Sign:
+    """Return how an account's notifications are signed: its login is part of what is."""
 
     def sign(endpoint: Endpoint, body: bytes, at: int) -> Mapping[str, str]:
-        return signed_headers(desk.account.name, endpoint.secret, body, at)
+        return signed_headers(login, endpoint.secret, body, at)
 
     return sign
 
