@@ -8,57 +8,27 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from cashier_common.money import Money
 from cashier_gateway.clients.signature import SKEW_MAX_S
-from cashier_gateway.domain.call import Call, Kind
+from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.notice import Notice, NoticeFault, NoticeRefused
-from cashier_gateway.flows.ports import Terminal
 from cashier_gateway.http.intake import BODY_MAX_BYTES
 from tests.support.gateway_rig import adapter
-from tests.support.gateway_webhooks import Hooks
-from tests.support.notice_capture import Letter, Mailbox, readable, signed, signs_time
-from tests.support.postgres_fixture import Copies
-from tests.support.processor_stands import STANDS, Bench, Stand, accounts_yaml
-from tests.support.sandbox_process import Sandbox
-from tests.support.waiting import until
+from tests.support.notice_capture import Letter, readable, signed, signs_time
+from tests.support.webhook_post import ELSEWHERE, HOSTILE, hooks, post, quiet, sandbox
 
+__all__ = ["hooks", "post", "sandbox"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-TELLING = [stand for stand in STANDS if stand.webhook_secret]
 ASKED = Money(1250, "EUR")
-ELSEWHERE = "-elsewhere"
 OLD = "of last month"
 MUTATIONS = 200
 REFUND = 300
-HOSTILE = [
-    b"",
-    b"\x00\xff",
-    b"\xff\xfe{}",
-    b'{"id":"\xed\xa0\x80"}',
-    b"null",
-    b"[]",
-    b'"text"',
-    b"{",
-    b"NaN",
-    b"1e999",
-    b"[" * 100_000,
-    b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
-    b'{"id":1,"type":2,"data":{"object":{}},"resource":{}}',
-    b'{"id":"evt_1","type":"charge.refunded","data":null,"resource":null}',
-    b'{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":[]},"resource":[]}',
-    b'{"id":"evt_1","id":null,"type":"charge.created","data":7,"resource":7}',
-    b'{"notificationItems":[]}',
-    b'{"notificationItems":{"NotificationRequestItem":{}}}',
-    b'{"notificationItems":[{"NotificationRequestItem":{}}]}',
-    b'{"notificationItems":[{"NotificationRequestItem":null}]}',
-]
 
 
 @dataclass(frozen=True)
@@ -104,65 +74,6 @@ CASES = {
     ),
     "another_accounts": Case(State.IN_DOUBT, "OTHER_ACCOUNT", State.IN_DOUBT, elsewhere=True),
 }
-
-
-@dataclass
-class Post:
-    """One adapter's webhooks on their way from the sandbox into a gateway."""
-
-    bench: Bench
-    box: Mailbox
-    hooks: Hooks
-
-    @property
-    def stand(self) -> Stand:
-        return self.bench.stand
-
-    async def send(self, letter: Letter, account: str = "") -> int:
-        return await self.hooks.post(account or self.stand.name, letter.body, dict(letter.headers))
-
-    async def row(self, call: Call, state: State, **facts: Any) -> Call:
-        """The gateway's row of a call that was done at the processor."""
-        kind = call.request.kind if call.request else Kind.AUTHORIZE
-        facts = {"account": self.stand.name, "reference": call.reference} | facts
-        return await self.hooks.call(state, kind, operation=call.operation, **facts)
-
-    async def become(self, letter: Letter) -> list[tuple[str, str, int]]:
-        """State, result and tries of what stands in the inbox for a letter, once each."""
-        [*names] = {notice.event_id for notice in readable(self.bench, letter)}
-        return [row for name in names for row in await self.hooks.letters(name)]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory) -> Iterator[Sandbox]:
-    process = Sandbox(folder := tmp_path_factory.mktemp("sandbox"))
-    (folder / "accounts.yaml").write_text(accounts_yaml())
-    process.start()
-    yield process
-    process.kill()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hooks(copies: Copies) -> AsyncIterator[Hooks]:
-    service = copies.of("gateway")
-    opened = await Hooks.open(service)
-    yield opened
-    await opened.close()
-    copies.drop(service)
-
-
-@pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=TELLING, ids=lambda stand: stand.name
-)
-async def post(request, sandbox: Sandbox, hooks: Hooks) -> AsyncIterator[Post]:
-    bench, box = Bench(request.param, sandbox), await Mailbox.open()
-    for name in (bench.stand.name, bench.stand.name + ELSEWHERE):
-        other = bench.stand.account(bench.port, account_id=name)
-        hooks.rig.terminals[name] = Terminal(other, adapter(other))
-    await box.register(bench)
-    yield Post(bench, box, hooks)
-    await box.close()
-    await bench.close()
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -222,7 +133,7 @@ async def test_in_whatever_order_news_comes_it_ends_the_same(post):
         path = f"/control/charges/{ledger['entries'][0]['id']}"
         await control.post(f"{path}/external_refund", {"amount": REFUND})
         await control.post(f"{path}/chargeback", {"reason": "fraudulent"})
-        await _quiet(control, post.stand.name)
+        await quiet(control, post.stand.name)
     letters = [letter for letter in post.box.letters[begun:] for _ in (1, 2)]
     order.shuffle(letters)
     row = await post.row(call, State.IN_DOUBT, reference=answer.reference, capture=True)
@@ -245,7 +156,7 @@ async def test_what_is_forged_or_signed_for_another_account_is_refused(post):
         path = f"/control/accounts/{post.stand.name}/notices"
         await control.ask("PUT", path, {"forge_ppm": 1_000_000, "foreign_ppm": 1_000_000})
         call, true = await post.box.told(post.bench, Kind.AUTHORIZE)
-        await _quiet(control, post.stand.name)
+        await quiet(control, post.stand.name)
         await control.ask("PUT", path, {})
     row = await post.row(call, State.IN_DOUBT)
     letters = post.box.letters[begun:]
@@ -330,16 +241,6 @@ async def test_a_hostile_request_is_refused_and_nothing_is_kept(post):
     assert (413, 400) == (await post.send(large), await post.send(deep))
     assert 404 == await post.send(deep, account=f"{post.stand.name}/more")
     assert before == await post.hooks.letters()
-
-
-async def _quiet(control: Any, account: str) -> None:
-    """Until the sandbox has told everything."""
-
-    async def silent() -> bool:
-        notices = await control.get(f"/control/accounts/{account}/notices")
-        return not notices["outstanding"]
-
-    await until(silent, every_s=0.01)
 
 
 def _fault(processor: Any, letter: Letter) -> NoticeFault:

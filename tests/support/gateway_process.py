@@ -29,13 +29,27 @@ class GatewayProcess:
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        callers = {
-            CALLER: {"merchants": ["*"], "methods": ["/cashier.gateway.v1.GatewayService/*"]}
-        }
+        rail = [
+            f"/cashier.gateway.v1.{name}/*" for name in ("GatewayService", "GatewayAdminService")
+        ]
+        callers = {CALLER: {"merchants": ["*"], "methods": rail}}
         (folder / "access.yaml").write_text(yaml.safe_dump({"callers": callers}))
 
     def start(self, role: str = "serve", **extra: str) -> "GatewayProcess":
-        environment = {
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cashier_gateway", role],
+                env=self.environment(**extra),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        if role == "serve":
+            self._wait()
+        return self
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """What a process or a command of this gateway reads."""
+        return {
             **{k: v for k, v in os.environ.items() if not k.startswith("CASHIER_")},
             "CASHIER_ENVIRONMENT": "development",
             "CASHIER_LISTEN": "127.0.0.1:0",
@@ -46,16 +60,6 @@ class GatewayProcess:
             "CASHIER_PROCESSOR_ACCOUNTS": str(self._accounts),
             **extra,
         }
-        with self.log.open("w") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "cashier_gateway", role],
-                env=environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        if role == "serve":
-            self._wait()
-        return self
 
     def kill(self) -> None:
         """End it as a power cut would."""

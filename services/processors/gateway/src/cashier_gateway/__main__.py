@@ -1,13 +1,14 @@
-"""`python -m cashier_gateway serve|work|migrate|accounts|disputes|adapter-gaps`."""
+"""`python -m cashier_gateway serve|work|migrate|accounts|disputes|notices|adapter-gaps`."""
 
 import typer
 
 from cashier_common.service import cli
-from cashier_gateway import accounts_command, disputes_command
+from cashier_gateway import accounts_command, disputes_command, notices_command
 from cashier_gateway.settings import GatewaySettings
 
 main = cli("gateway", settings=GatewaySettings)
 main.add_typer(accounts_command.commands, name="accounts")
+main.add_typer(notices_command.commands, name="notices")
 main.add_typer(disputes_command.commands, name="disputes")
 
 

@@ -49,8 +49,8 @@ def apply(
             check_account(
                 account, ADAPTERS, development=settings.environment is Environment.DEVELOPMENT
             )
-        origin = Origin(OPERATOR_PREFIX + _said("operator", operator), traceparent="")
-        why = _said("reason", reason)
+        origin = Origin(OPERATOR_PREFIX + said("operator", operator), traceparent="")
+        why = said("reason", reason)
         applied = _run(
             settings, lambda book: apply_accounts(wanted, book, origin, reason=why, whole=whole)
         )
@@ -84,7 +84,8 @@ def _run(settings: GatewaySettings, work: Callable[[AccountRegistry], Awaitable[
     return asyncio.run(on_the_database())
 
 
-def _said(option: str, value: str) -> str:
+def said(option: str, value: str) -> str:
+    """An operator's word for the record; SettingsRefused."""
     text = value.strip()
     if not text or not text.isprintable() or len(text) > TEXT_MAX_CHARS:
         raise SettingsRefused(

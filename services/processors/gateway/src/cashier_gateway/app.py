@@ -5,14 +5,22 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
+from cashier.gateway.v1 import (
+    gateway_admin_service_pb2,
+    gateway_admin_service_pb2_grpc,
+    gateway_service_pb2,
+    gateway_service_pb2_grpc,
+)
 from cashier_common.clock import SystemClock
 from cashier_common.db.engine import Database
 from cashier_common.db.follow import SealedRecord
+from cashier_common.db.reaper import PERIOD_S as REAP_PERIOD_S
+from cashier_common.db.reaper import Reaper
 from cashier_common.db.sealer import PERIOD_S as SEAL_PERIOD_S
 from cashier_common.db.sealer import Sealer
 from cashier_common.health.monitor import Monitor
 from cashier_common.redis.client import Hints
+from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
 from cashier_common.settings import Environment, split_address
 from cashier_common.worker import Worker
@@ -30,6 +38,7 @@ from cashier_gateway.flows.under_way import UnderWay
 from cashier_gateway.flows.watch import AccountWatch
 from cashier_gateway.http.intake import Intake, open_intake
 from cashier_gateway.rpc import codec
+from cashier_gateway.rpc.admin_servicer import GatewayAdminServicer
 from cashier_gateway.rpc.gateway_servicer import GatewayServicer
 from cashier_gateway.settings import GatewaySettings
 from cashier_gateway.storage.account_registry import AccountRegistry
@@ -42,16 +51,22 @@ from cashier_gateway.storage.accounts import (
 )
 from cashier_gateway.storage.calls import CallBook
 from cashier_gateway.storage.inbox import Inbox
+from cashier_gateway.storage.notice_desk import NoticeDesk
 from cashier_gateway.storage.payer_seal import PayerSeal
 from cashier_gateway.workers.accounts import PERIOD_S as ACCOUNTS_PERIOD_S
 from cashier_gateway.workers.accounts import AccountKeeper
 from cashier_gateway.workers.inbox import PERIOD_S as INBOX_PERIOD_S
 from cashier_gateway.workers.inbox import Postman
+from cashier_gateway.workers.inbox_keeper import PERIOD_S as KEEP_PERIOD_S
+from cashier_gateway.workers.inbox_keeper import InboxKeeper
 from cashier_gateway.workers.resume import PERIOD_S as RESUME_PERIOD_S
 from cashier_gateway.workers.resume import Resumer
 
 DOMAIN: Final = "gateway.cashier"
 SERVICE: Final = gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+ADMIN: Final = gateway_admin_service_pb2.DESCRIPTOR.services_by_name[
+    "GatewayAdminService"
+].full_name
 # How often payers are looked for that were kept for too long.
 PAYERS_PERIOD_S: Final = 600.0
 ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
@@ -76,7 +91,7 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     redis_url = settings.redis_url.get_secret_value()
     hints = await Hints.connect(redis_url) if redis_url else None
     monitor = Monitor(codec.RAIL, clock, hints)
-    registry = AccountRegistry(database)
+    registry, record = AccountRegistry(database), SealedRecord(database)
     terminals = Terminals(
         registry, wire, _adapter, clock, watch_of=lambda account: _watch(account, monitor)
     )
@@ -92,12 +107,14 @@ async def build(settings: GatewaySettings, role: Role) -> App:
         submit=Submit(book, terminals, under_way, clock),
         run_look_up=LookUp(book, terminals, clock),
         terminals=terminals,
-        record=SealedRecord(database),
+        record=record,
         monitor=monitor,
         clock=clock,
     )
 
-    letters, intake = Inbox(database), None
+    letters, desk, intake = Inbox(database), NoticeDesk(database), None
+    postman = Postman(letters, TakeNotice(letters, book, terminals, clock))
+    admin = GatewayAdminServicer(desk, postman.take_now, record.verify, pager(settings, DOMAIN))
     if settings.webhook_listen and role is Role.SERVE:
         host, port = split_address(settings.webhook_listen)
         intake = await open_intake(Intake(letters, terminals), host, port)
@@ -120,16 +137,23 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     return App(
         domain=DOMAIN,
         services=[
-            (gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server, servicer, SERVICE)
+            (gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server, servicer, SERVICE),
+            (
+                gateway_admin_service_pb2_grpc.add_GatewayAdminServiceServicer_to_server,
+                admin,
+                ADMIN,
+            ),
         ],
         workers=[
             Worker("sealer", Sealer(database).step, SEAL_PERIOD_S),
             Worker("payers", book.forget_payers, PAYERS_PERIOD_S),
             Worker("resume", Resumer(book, terminals, clock).step, RESUME_PERIOD_S),
+            Worker("inbox", postman.step, INBOX_PERIOD_S),
+            Worker("inbox_keeper", InboxKeeper(desk, terminals, clock).step, KEEP_PERIOD_S),
             Worker(
-                "inbox",
-                Postman(letters, TakeNotice(letters, book, terminals, clock)).step,
-                INBOX_PERIOD_S,
+                "reaper",
+                Reaper(database, key_life_days=settings.idempotency_key_life_days).step,
+                REAP_PERIOD_S,
             ),
         ],
         readiness=ready,

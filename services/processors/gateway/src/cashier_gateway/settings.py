@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from cashier_common.settings import ServiceSettings, split_address
+from cashier_common.settings import KeyedSettings, split_address
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(KeyedSettings):
     """Settings of `python -m cashier_gateway`."""
 
     listen: str = Field("127.0.0.1:7403", description="Address to serve on, `host:port`.")

@@ -82,9 +82,11 @@ inbox: Final = Table(
     Column("account", Text, primary_key=True),
     Column("event_id", Text, primary_key=True),
     Column("body_hash", LargeBinary, nullable=False),
-    Column("notice", JsonText(), nullable=False),
+    # Gone once its facts were reaped: the rest tells a second letter like it.
+    Column("notice", JsonText()),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("version", Integer, nullable=False, server_default=text("0")),
     Column("next_at", TIME, nullable=False),
     Column("result", Text, nullable=False, server_default=text("''")),
     Column("received_at", TIME, nullable=False, server_default=func.clock_timestamp()),
@@ -92,8 +94,21 @@ inbox: Final = Table(
     CheckConstraint("state IN ('WAITING', 'DONE', 'DEAD')", name="state_known"),
     CheckConstraint("octet_length(body_hash) = 32", name="body_hash_length"),
     Index("inbox_due_idx", "next_at", postgresql_where=text("state = 'WAITING'")),
+    CheckConstraint("notice IS NOT NULL OR state = 'DONE'", name="facts_wait"),
     Index("inbox_dead_idx", "received_at", postgresql_where=text("state = 'DEAD'")),
-)
+    # For the people's list, newest first, and for those who ask about one operation.
+    Index("inbox_received_idx", "received_at", "account", "event_id"),
+    Index(
+        "inbox_operation_idx", text("(notice->>'operation')"),
+        postgresql_where=text("(notice->>'operation') IS NOT NULL"),
+    ),
+    # The keeper's two searches; a settled letter is in one of them.
+    Index(
+        "inbox_settled_idx", "settled_at",
+        postgresql_where=text("state = 'DONE' AND notice IS NOT NULL"),
+    ),
+    Index("inbox_bare_idx", "settled_at", postgresql_where=text("notice IS NULL")),
+)  # fmt: skip
 # What a processor told of a call beside its outcome: one row for each thing, as it is known now.
 notes: Final = Table(
     "notes",

@@ -1,6 +1,8 @@
 """Takes the letters of the inbox, each in a unit of its own; what cannot be taken yet waits."""
 
 import asyncio
+import contextlib
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +20,7 @@ BATCH_MAX: Final = 100
 # Each holds a connection while it is taken; the pool is shared with the other workers.
 TAKEN_AT_ONCE_MAX: Final = 8
 # 1 s, 2 s, 4 s … up to ten minutes: the last of these tries comes about two hours after the first.
+# Chance takes up to a quarter of each pause, so that what came together is not taken together.
 TRIES_MAX: Final = 20
 PAUSE_FIRST: Final = timedelta(seconds=1)
 PAUSE_MAX: Final = timedelta(minutes=10)
@@ -45,6 +48,11 @@ class Postman:
                 return await self._deliver(one)
 
         return sum(await asyncio.gather(*(guarded(one) for one in due)))
+
+    async def take_now(self, due: Due) -> None:
+        """Take one letter for somebody who waits; what cannot be taken now is left as it waits."""
+        with contextlib.suppress(Refusal):
+            await self._deliver(due)
 
     async def _deliver(self, due: Due) -> int:
         await hit("gateway.before_notice")
@@ -96,4 +104,5 @@ def _next(tries: int, *, is_early: bool) -> tuple[InboxState, timedelta]:
         return InboxState.DONE, timedelta()
     if tries + 1 >= TRIES_MAX:
         return InboxState.DEAD, timedelta()
-    return InboxState.WAITING, min(PAUSE_FIRST * 2 ** min(tries, _DOUBLINGS_MAX), PAUSE_MAX)
+    pause = min(PAUSE_FIRST * 2 ** min(tries, _DOUBLINGS_MAX), PAUSE_MAX)
+    return InboxState.WAITING, pause * (1 - JITTER * random.random())  # noqa: S311 - it guards no secret

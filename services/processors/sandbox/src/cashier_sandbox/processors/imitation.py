@@ -28,6 +28,7 @@ from cashier_sandbox.processors.dlocal.notices import NOTICES as DLOCAL_NOTICES
 from cashier_sandbox.processors.dlocal.notices import Sign
 from cashier_sandbox.processors.dlocal.notices import signer as dlocal_signer
 from cashier_sandbox.processors.native.api import routes as native_routes
+from cashier_sandbox.processors.native.notices import NOTICES as NATIVE_NOTICES
 from cashier_sandbox.processors.stripe.api import routes as stripe_routes
 from cashier_sandbox.processors.stripe.errors import DIALECT as STRIPE
 from cashier_sandbox.processors.stripe.events import FACE as STRIPE_NOTICES
@@ -61,7 +62,7 @@ class Imitation:
 
 
 IMITATIONS: dict[str, Imitation] = {
-    "native": Imitation(routes=native_routes),
+    "native": Imitation(routes=native_routes, notices=NATIVE_NOTICES),
     "stripe": Imitation(
         routes=stripe_routes,
         dialect=STRIPE,
@@ -77,5 +78,5 @@ IMITATIONS: dict[str, Imitation] = {
     "dlocal": Imitation(
         routes=dlocal_routes, dialect=DLOCAL, notices=DLOCAL_NOTICES, signer=dlocal_signer
     ),
-}
     "bank": Imitation(routes=bank_routes, notices=BANK_NOTICES, body_max_bytes=BANK_BODY_MAX_BYTES),
+}

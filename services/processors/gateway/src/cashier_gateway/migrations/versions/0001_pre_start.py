@@ -6,6 +6,7 @@ from cashier_common.db.schema import (
     app_role,
     create_audit_tables,
     create_expect_rows,
+    create_requests_table,
     grant_app_role,
 )
 
@@ -57,21 +58,29 @@ CREATE TABLE inbox (
     account text NOT NULL,
     event_id text NOT NULL,
     body_hash bytea NOT NULL,
-    notice jsonb NOT NULL,
+    notice jsonb,
     state text NOT NULL,
     tries integer NOT NULL DEFAULT 0,
+    version integer NOT NULL DEFAULT 0,
     next_at timestamptz NOT NULL,
     result text NOT NULL DEFAULT '',
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     settled_at timestamptz,
     CONSTRAINT inbox_pkey PRIMARY KEY (account, event_id),
     CONSTRAINT inbox_state_known_check CHECK (state IN ('WAITING', 'DONE', 'DEAD')),
-    CONSTRAINT inbox_body_hash_length_check CHECK (octet_length(body_hash) = 32)
+    CONSTRAINT inbox_body_hash_length_check CHECK (octet_length(body_hash) = 32),
+    CONSTRAINT inbox_facts_wait_check CHECK (notice IS NOT NULL OR state = 'DONE')
 )
 """
 INBOX_INDEXES = (
     "CREATE INDEX inbox_due_idx ON inbox (next_at) WHERE state = 'WAITING'",
     "CREATE INDEX inbox_dead_idx ON inbox (received_at) WHERE state = 'DEAD'",
+    "CREATE INDEX inbox_received_idx ON inbox (received_at, account, event_id)",
+    """CREATE INDEX inbox_operation_idx ON inbox ((notice->>'operation'))
+    WHERE (notice->>'operation') IS NOT NULL""",
+    """CREATE INDEX inbox_settled_idx ON inbox (settled_at)
+    WHERE state = 'DONE' AND notice IS NOT NULL""",
+    "CREATE INDEX inbox_bare_idx ON inbox (settled_at) WHERE notice IS NULL",
 )
 NOTES = """
 CREATE TABLE notes (
@@ -115,6 +124,7 @@ def upgrade() -> None:
         op.execute(statement)
     create_expect_rows()
     create_audit_tables()
+    create_requests_table()
     grant_app_role()
-    for table in ("calls", "inbox", "notes", "processor_accounts"):
+    for table in ("calls", "notes", "processor_accounts"):
         op.execute(f'REVOKE DELETE ON {table} FROM "{app_role()}"')
