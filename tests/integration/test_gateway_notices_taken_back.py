@@ -1,13 +1,16 @@
 """What processors take back or dispute later is told beside the outcome, in whatever order."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from cashier_gateway.clients.dispute_files.read import read_disputes
 from cashier_gateway.domain.call import Kind
 from cashier_gateway.domain.lifecycle import Event, State
 from cashier_gateway.rpc.codec import late_to_proto
+from cashier_gateway.storage.filed import file_notices
 from cashier_mesh.databases import ServiceDatabase
 from tests.support.gateway_webhooks import STRIPE, hooks
 from tests.support.notices import a_reference, adyen_item, stripe_event
@@ -145,7 +148,8 @@ async def test_a_dispute_is_told_and_the_call_stands(hooks):
     assert State.SUCCEEDED is (await hooks.stands(call)).state
 
 
-async def test_older_news_of_a_dispute_does_not_replace_newer(hooks):
+async def test_older_news_of_a_dispute_is_told_with_its_time_and_replaces_nothing(hooks):
+    """Ledgers need every withdrawal and return; who listens puts them in order."""
     payment, dispute = a_reference(), a_reference()
     call = await hooks.call(State.SUCCEEDED, reference=payment)
     common = {"pspReference": dispute, "originalReference": payment}
@@ -154,15 +158,17 @@ async def test_older_news_of_a_dispute_does_not_replace_newer(hooks):
         "CHARGEBACK", call.operation, **common, eventDate="2026-11-01T10:00:00+01:00"
     )
 
-    await hooks.adyen(end)
-    await hooks.adyen(begin)
+    for item in (end, begin, end, begin):
+        await hooks.adyen(item)
 
-    [told] = await hooks.told(call)
-    assert "LOST" == told.dispute.state
-    assert [("DONE", "STALE", 1)] == await hooks.letters(event_id(begin))
+    last, first = [late_to_proto(late).outcome.dispute for late in await hooks.told(call)]
+    assert (last.STATE_LOST, first.STATE_OPEN) == (last.state, first.state)
+    assert first.event_time.seconds < last.event_time.seconds
+    notes = await hooks.rig.as_owner("SELECT facts FROM notes WHERE operation = $1", call.operation)
+    assert ["LOST"] == [json.loads(row["facts"])["state"] for row in notes]
 
 
-async def test_what_is_told_of_one_second_is_taken_by_how_far_it_goes(hooks):
+async def test_of_one_second_what_goes_further_is_kept(hooks):
     """Adyen tells whole seconds: a chargeback and its notification often share one."""
     payment, dispute = a_reference(), a_reference()
     call = await hooks.call(State.SUCCEEDED, reference=payment)
@@ -170,8 +176,11 @@ async def test_what_is_told_of_one_second_is_taken_by_how_far_it_goes(hooks):
     for code in ("CHARGEBACK", "NOTIFICATION_OF_CHARGEBACK"):
         await hooks.adyen(adyen_item(code, call.operation, **common))
 
-    [told] = await hooks.told(call)
-    assert told.dispute.funds_withdrawn
+    assert 2 == len(await hooks.told(call))
+    (row,) = await hooks.rig.as_owner(
+        "SELECT facts FROM notes WHERE operation = $1", call.operation
+    )
+    assert json.loads(row["facts"])["funds_withdrawn"]
 
 
 async def test_a_dispute_of_a_payment_that_was_captured_by_hand_is_about_its_capture(hooks):
@@ -206,3 +215,42 @@ async def test_what_takes_money_back_is_sealed_and_proved(hooks):
     assert [1, 2, 3, 4, 5] == [row["version"] for row in rows]
     assert ["LATE_REVERSED", "LATE_REVERSED", "LATE_DISPUTED"] == [r["action"] for r in rows[2:]]
     assert 5 == (await hooks.stands(call)).version
+
+
+async def test_a_file_goes_the_way_of_a_webhook_and_tells_nothing_twice(hooks):
+    intent, dispute = "pi_" + a_reference(), "dp_" + a_reference()
+    call = await hooks.call(State.SUCCEEDED, account=STRIPE, reference=intent)
+    thing = {
+        "id": dispute, "object": "dispute", "amount": 1250, "currency": "eur",
+        "status": "needs_response", "payment_intent": intent, "charge": "ch_1",
+    }  # fmt: skip
+    await hooks.stripe(stripe_event("charge.dispute.created", thing))
+
+    async def imported(status):
+        content = DISPUTE_FILE.format(dispute=dispute, status=status).encode()
+        fresh = await file_notices(hooks.rig.database, STRIPE, read_disputes(content), content)
+        await hooks.take()
+        return fresh
+
+    assert [1, 1, 0] == [
+        await imported("needs_response"), await imported("lost"), await imported("lost")
+    ]  # fmt: skip
+    webhook, file = await hooks.told(call)
+    assert ("WEBHOOK", "FILE") == (webhook.source, file.source)
+    assert ("OPEN", "LOST") == (webhook.dispute.state, file.dispute.state)
+
+
+async def test_a_dispute_of_nothing_that_we_know_waits_for_a_person(hooks):
+    content = DISPUTE_FILE.format(dispute="dp_nobodys", status="lost").encode()
+    (notice,) = read_disputes(content)
+
+    await file_notices(hooks.rig.database, STRIPE, [notice], content)
+    await hooks.take()
+
+    assert [("DEAD", "UNMATCHED", 1)] == await hooks.letters(notice.event_id)
+
+
+DISPUTE_FILE = (
+    "id,amount,charge_id,created,currency,evidence_details_due_by,reason,status,_fivetran_synced\n"
+    "{dispute},1250,ch_1,2026-01-02 03:04:05,eur,,general,{status},2099-02-03\n"
+)

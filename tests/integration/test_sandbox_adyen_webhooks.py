@@ -192,24 +192,34 @@ async def test_disputes_are_told_step_by_step(adyen, box, sandbox):
     psp = await paid(adyen, "dispute")
     name = await charge_id(sandbox, "ref-dispute")
     async with sandbox.control() as control:
-        await control.post(f"/control/charges/{name}/request_for_information")
-        taken = await control.post(f"/control/charges/{name}/chargeback", {"amount": 1000})
+        asked = await control.post(f"/control/charges/{name}/request_for_information")
+        dispute = f"/control/chargebacks/{asked['id']}"
+        await control.post(f"/control/charges/{name}/fraud_report")
+        await control.post(f"{dispute}/evidence")
+        await control.post(f"{dispute}/escalate")
         await box.wait("CHARGEBACK")
-        await control.post(f"/control/chargebacks/{taken['id']}/resolve", {"outcome": "win"})
+        await control.post(f"{dispute}/resolve", {"outcome": "win"})
         await box.wait("ISSUER_RESPONSE_TIMEFRAME_EXPIRED")
+        await control.post(f"{dispute}/escalate")
+        await control.post(f"{dispute}/resolve", {"outcome": "lose"})
+        await box.wait("PREARBITRATION_LOST")
     items = [item for item in box.items() if item["originalReference"] == psp]
     entries = await ledger(sandbox, f"charge={name}&moved=true")
 
     expected = {
         "REQUEST_FOR_INFORMATION",
+        "NOTIFICATION_OF_FRAUD",
+        "INFORMATION_SUPPLIED",
         "NOTIFICATION_OF_CHARGEBACK",
         "CHARGEBACK",
         "CHARGEBACK_REVERSED",
         "ISSUER_RESPONSE_TIMEFRAME_EXPIRED",
+        "SECOND_CHARGEBACK",
+        "PREARBITRATION_LOST",
     }
     assert expected == {item["eventCode"] for item in items}
     assert {"ref-dispute"} == {item["merchantReference"] for item in items}
-    assert [1250, -1000, 1000] == [entry["moved"] for entry in entries]
+    assert [1250, -1250, 1250, -1250] == [entry["moved"] for entry in entries]
 
 
 @pytest.mark.parametrize(

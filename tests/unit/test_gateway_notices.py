@@ -77,7 +77,10 @@ def test_a_refunds_news_is_about_a_refund_or_takes_from_what_captured(status, ev
     [
         ("created", "needs_response", [-1250], "CHARGEBACK", "OPEN", True),
         ("created", "warning_needs_response", [], "INQUIRY", "OPEN", False),
+        ("updated", "warning_under_review", [], "INQUIRY", "CHALLENGED", False),
+        ("closed", "warning_closed", [], "INQUIRY", "CANCELED", False),
         ("updated", "under_review", [-1250], "CHARGEBACK", "CHALLENGED", True),
+        ("updated", "needs_response", [-1250, 1250, -1250], "CHARGEBACK", "OPEN", True),
         ("closed", "won", [-1250, 1250], "CHARGEBACK", "WON", False),
         ("closed", "lost", [-1250], "CHARGEBACK", "LOST", True),
         ("funds_withdrawn", "needs_response", [], "CHARGEBACK", "OPEN", True),
@@ -89,7 +92,7 @@ def test_a_dispute_at_stripe_is_read(kind, status, moves, stage, state, withdraw
         "id": "dp_1", "object": "dispute", "amount": 1250, "currency": "eur", "status": status,
         "charge": "ch_1", "payment_intent": "pi_1", "reason": "fraudulent",
         "evidence_details": {"due_by": 1_800_000_000},
-        "balance_transactions": [{"amount": amount} for amount in moves],
+        "balance_transactions": [{"amount": amount, "fee": 15} for amount in moves],
         "payment_method_details": {"card": {"network_reason_code": "10.4"}},
     }  # fmt: skip
 
@@ -98,6 +101,7 @@ def test_a_dispute_at_stripe_is_read(kind, status, moves, stage, state, withdraw
     assert (stage, state, withdrawn) == (news.stage, news.state, news.funds_withdrawn)
     assert ("dp_1", "10.4", Money(1250, "EUR")) == (news.reference, news.reason_code, news.amount)
     assert datetime(2027, 1, 15, 8, tzinfo=UTC) == news.evidence_due_at
+    assert (len(moves), Money(15 * len(moves), "EUR") if moves else None) == (news.moves, news.fee)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +121,7 @@ def test_a_dispute_at_stripe_is_read(kind, status, moves, stage, state, withdraw
         ("PAYOUT_THIRDPARTY", "true", Event.SUCCEED, False),
         ("PAIDOUT_REVERSED", "true", Event.DECLINE_HARD, True),
         ("REPORT_AVAILABLE", "true", None, False),
+        ("NOTIFICATION_OF_FRAUD", "true", None, False),
     ],
 )
 def test_adyens_events_are_read(event_code, success, event, takes_back):
@@ -136,6 +141,9 @@ def test_adyens_events_are_read(event_code, success, event, takes_back):
         ("NOTIFICATION_OF_CHARGEBACK", DisputeStage.CHARGEBACK, DisputeState.OPEN, False),
         ("CHARGEBACK", DisputeStage.CHARGEBACK, DisputeState.OPEN, True),
         ("CHARGEBACK_REVERSED", DisputeStage.CHARGEBACK, DisputeState.CHALLENGED, False),
+        ("ISSUER_RESPONSE_TIMEFRAME_EXPIRED", DisputeStage.CHARGEBACK, DisputeState.WON, False),
+        ("INFORMATION_SUPPLIED", None, DisputeState.CHALLENGED, False),
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", None, DisputeState.LOST, False),
         ("SECOND_CHARGEBACK", DisputeStage.SECOND_CHARGEBACK, DisputeState.LOST, True),
         ("PREARBITRATION_WON", DisputeStage.ARBITRATION, DisputeState.WON, False),
         ("PREARBITRATION_LOST", DisputeStage.ARBITRATION, DisputeState.LOST, True),

@@ -7,10 +7,12 @@ from aiohttp import web
 from cashier_sandbox.control.branch import Branch
 from cashier_sandbox.domain.declines import DECLINES
 from cashier_sandbox.flows.desk import Desk
-from cashier_sandbox.flows.fail_later import fail_later, request_information
+from cashier_sandbox.flows.fail_later import fail_later, report_fraud, request_information
 from cashier_sandbox.flows.refusals import Code, Refused
+from cashier_sandbox.flows.take_back import escalate, supply_information
 from cashier_sandbox.http.answers import answer
 from cashier_sandbox.http.fields import KEY_MAX_CHARS, Fields, json_body
+from cashier_sandbox.processors.native.wire import chargeback_json
 
 
 async def post_failure(branch: Branch, request: web.Request) -> web.Response:
@@ -31,6 +33,27 @@ async def post_question(branch: Branch, request: web.Request) -> web.Response:
     name = request.match_info["id"]
     entry = request_information(branch.holder(name), name, reason=reason)
     return answer(entry.as_dict(), status=201)
+
+
+async def post_fraud(branch: Branch, request: web.Request) -> web.Response:
+    """`POST /control/charges/{id}/fraud_report`."""
+    Fields(await json_body(request)).end()
+    name = request.match_info["id"]
+    return answer(report_fraud(branch.holder(name), name).as_dict(), status=201)
+
+
+async def post_next_stage(branch: Branch, request: web.Request) -> web.Response:
+    """`POST /control/chargebacks/{id}/escalate`."""
+    Fields(await json_body(request)).end()
+    name = request.match_info["id"]
+    return answer(chargeback_json(escalate(branch.dispute_holder(name), name)), status=201)
+
+
+async def post_evidence(branch: Branch, request: web.Request) -> web.Response:
+    """`POST /control/chargebacks/{id}/evidence`."""
+    Fields(await json_body(request)).end()
+    name = request.match_info["id"]
+    return answer(chargeback_json(supply_information(branch.dispute_holder(name), name)))
 
 
 def _holder(branch: Branch, name: str) -> Desk:

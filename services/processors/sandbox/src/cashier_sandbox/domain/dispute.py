@@ -16,12 +16,23 @@ class DisputeStatus(StrEnum):
     LOST = "lost"
 
 
+class DisputeStage(StrEnum):
+    """How far it has gone, in this order; before the second nothing has moved."""
+
+    INQUIRY = "inquiry"
+    CHARGEBACK = "chargeback"
+    SECOND_CHARGEBACK = "second_chargeback"
+
+
 OPEN = {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chargeback:
-    """What was taken back of a charge; `fee` is the penalty, minor units."""
+    """What was taken back of a charge, or is asked about; `fee` is the penalty, minor units.
+
+    `moves` counts how often money moved for it, `staged_at` is when its stage began.
+    """
 
     id: str
     charge: str
@@ -35,3 +46,6 @@ class Chargeback:
     evidence: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     submissions: int = 0
+    stage: DisputeStage = DisputeStage.CHARGEBACK
+    moves: int = 0
+    staged_at: str = ""

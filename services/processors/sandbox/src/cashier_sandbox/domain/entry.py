@@ -36,6 +36,10 @@ class Kind(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     # The payer's bank asks about a charge; nothing moves.
     INFORMATION_REQUESTED = "information_requested"
+    # What the merchant had won is taken back again.
+    DISPUTE_AGAIN = "dispute_again"
+    # The payer's bank tells the scheme of fraud; no dispute, and nothing moves.
+    FRAUD_REPORTED = "fraud_reported"
     # The vault keeps, forgets and exchanges tokens.
     TOKEN = "token"  # noqa: S105  a kind, not a secret
     TOKEN_GONE = "token_gone"  # noqa: S105

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cashier_sandbox.domain.authentication import AUTHENTICATION_FOLD
 from cashier_sandbox.domain.charge import Capture, Charge, Payout, Refund, Resource, Status
 from cashier_sandbox.domain.conditions import Operation
-from cashier_sandbox.domain.dispute import Chargeback, DisputeStatus
 from cashier_sandbox.domain.entry import Entry, Kind
+from cashier_sandbox.domain.fold_disputes import DISPUTES
 from cashier_sandbox.domain.intent import Intent
 from cashier_sandbox.domain.notice import Endpoint
 from cashier_sandbox.domain.vault_token import VaultToken
@@ -160,47 +160,6 @@ def _payout(book: Book, entry: Entry) -> None:
     _open(book, entry, payout, Operation.PAYOUT)
 
 
-def _chargeback(book: Book, entry: Entry) -> None:
-    charge = book.charges[entry.charge or ""]
-    _take_back(book, charge.id, -entry.moved)
-    book.chargebacks[entry.id] = Chargeback(
-        id=entry.id,
-        charge=charge.id,
-        amount=-entry.moved,
-        fee=entry.fee,
-        currency=charge.currency,
-        reason=entry.detail["reason"],
-        reference=charge.reference,
-        created_at=entry.at,
-    )
-
-
-def _take_back(book: Book, charge_id: str, amount: int) -> None:
-    charge = book.charges[charge_id]
-    taken = charge.amount_charged_back + amount
-    book.charges[charge_id] = replace(charge, amount_charged_back=taken)
-
-
-def _dispute_evidence(book: Book, entry: Entry) -> None:
-    dispute, detail = book.chargebacks[entry.id], entry.detail
-    submitted = detail["submitted"]
-    book.chargebacks[entry.id] = replace(
-        dispute,
-        evidence={**dispute.evidence, **detail["evidence"]},
-        metadata={**dispute.metadata, **detail["metadata"]},
-        submissions=dispute.submissions + submitted,
-        status=DisputeStatus.UNDER_REVIEW if submitted else dispute.status,
-    )
-
-
-def _dispute_closed(book: Book, entry: Entry) -> None:
-    dispute = book.chargebacks[entry.id]
-    status = DisputeStatus(entry.detail["status"])
-    book.chargebacks[entry.id] = replace(dispute, status=status)
-    if status is DisputeStatus.WON:
-        _take_back(book, dispute.charge, -entry.moved)
-
-
 def _key_closed(book: Book, entry: Entry) -> None:
     book.closed.add(entry.key or "")
 
@@ -274,22 +233,20 @@ FOLD: dict[Kind, Callable[[Book, Entry], None]] = {
     Kind.RESOLVE: _resolve,
     Kind.REFUND: _refund,
     Kind.EXTERNAL_REFUND: _refund,
-    Kind.CHARGEBACK: _chargeback,
     Kind.PAYOUT: _payout,
     Kind.KEY_CLOSED: _key_closed,
     Kind.SETTLEMENT: _settlement,
     Kind.INTENT: _intent,
     Kind.INTENT_CANCELED: _intent_canceled,
     Kind.KEY_FAILED: _key_failed,
-    Kind.DISPUTE_EVIDENCE: _dispute_evidence,
-    Kind.DISPUTE_CLOSED: _dispute_closed,
     Kind.ENDPOINT: _endpoint,
     Kind.ENDPOINT_GONE: _endpoint_gone,
     Kind.MODIFICATION_REFUSED: _nothing,
     Kind.CAPTURE_FAILED: _capture_failed,
     Kind.REFUND_FAILED: _refund_failed,
     Kind.PAYOUT_FAILED: _payout_failed,
-    Kind.INFORMATION_REQUESTED: _nothing,
+    Kind.FRAUD_REPORTED: _nothing,
+    **DISPUTES,
     Kind.TOKEN: _token,
     Kind.TOKEN_GONE: _token_gone,
     Kind.TOKEN_EXCHANGED: _nothing,

@@ -48,6 +48,7 @@ _REPORTED: dict[Kind, tuple[str, str, int]] = {
     Kind.EXTERNAL_REFUND: ("refund", "refunded", -1),
     Kind.CHARGEBACK: ("adjustment", "charged_back", -1),
     Kind.DISPUTE_CLOSED: ("adjustment", "charged_back", -1),
+    Kind.DISPUTE_AGAIN: ("adjustment", "charged_back", -1),
     Kind.PAYOUT: ("transfer", "paid_out", -1),
     Kind.CAPTURE_FAILED: ("payment_failure_refund", "charged", 1),
     Kind.REFUND_FAILED: ("refund_failure", "refunded", -1),

@@ -16,8 +16,17 @@ def fail_later(desk: Desk, name: str, *, code: str) -> Entry:
     return desk.ledger.record(_draft(desk, name, code))
 
 
+def report_fraud(desk: Desk, charge_id: str) -> Entry:
+    """Let the payer's bank tell the scheme that a charge was fraud; no money moves."""
+    return _said(desk, charge_id, Kind.FRAUD_REPORTED, "fr", "fraudulent")
+
+
 def request_information(desk: Desk, charge_id: str, *, reason: str) -> Entry:
-    """Let the payer's bank ask about a charge; no money moves."""
+    """Let the payer's bank ask about a charge, which opens an inquiry; no money moves."""
+    return _said(desk, charge_id, Kind.INFORMATION_REQUESTED, "dp", reason)
+
+
+def _said(desk: Desk, charge_id: str, kind: Kind, prefix: str, reason: str) -> Entry:
     charge = desk.book.charges.get(charge_id)
     if charge is None:
         raise not_found("charge", charge_id)
@@ -25,8 +34,8 @@ def request_information(desk: Desk, charge_id: str, *, reason: str) -> Entry:
     return desk.ledger.record(
         Draft(
             account=desk.account.name,
-            kind=Kind.INFORMATION_REQUESTED,
-            id=stable_id("rfi", desk.seed, desk.account.name, place),
+            kind=kind,
+            id=stable_id(prefix, desk.seed, desk.account.name, kind, place),
             charge=charge.id,
             reference=charge.reference,
             currency=charge.currency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cashier_sandbox.domain.chance import stable_id
 from cashier_sandbox.domain.charge import Refund, Status
-from cashier_sandbox.domain.dispute import OPEN, Chargeback, DisputeStatus
+from cashier_sandbox.domain.dispute import OPEN, Chargeback, DisputeStage, DisputeStatus
 from cashier_sandbox.domain.entry import Draft, Kind
 from cashier_sandbox.flows.desk import Desk, not_found
 from cashier_sandbox.flows.refusals import Code, Refused
@@ -17,16 +17,67 @@ def charge_back(desk: Desk, charge_id: str, *, amount: int | None, reason: str) 
     return desk.book.chargebacks[draft.id]
 
 
+def escalate(desk: Desk, name: str) -> Chargeback:
+    """The next stage: an inquiry becomes a chargeback, and what was won is taken back again."""
+    dispute = _known(desk, name)
+    charge = desk.book.charges[dispute.charge]
+    inquiry = dispute.stage is DisputeStage.INQUIRY
+    won = dispute.stage is DisputeStage.CHARGEBACK and dispute.status is DisputeStatus.WON
+    if not inquiry and not won:
+        raise Refused(
+            Code.STATE_REFUSED,
+            f"{name} is a {dispute.stage} that is {dispute.status}: an inquiry goes on as a "
+            "chargeback, and a chargeback that was won as a second one",
+        )
+    amount = min(dispute.amount, charge.refundable)
+    if amount < 1:
+        raise Refused(Code.STATE_REFUSED, f"nothing of {charge.id} is left to be taken back")
+    desk.ledger.record(
+        Draft(
+            account=desk.account.name,
+            kind=Kind.CHARGEBACK if inquiry else Kind.DISPUTE_AGAIN,
+            id=name,
+            charge=charge.id,
+            reference=dispute.reference,
+            currency=dispute.currency,
+            moved=-amount,
+            fee=desk.account.fees.chargeback(dispute.currency),
+            detail={"reason": dispute.reason, "amount": amount},
+        )
+    )
+    return desk.book.chargebacks[name]
+
+
+def supply_information(desk: Desk, name: str) -> Chargeback:
+    """The merchant answers in the processor's back office."""
+    dispute = _known(desk, name)
+    if dispute.status not in OPEN:
+        raise Refused(Code.STATE_REFUSED, f"{name} is {dispute.status}: it is closed")
+    desk.ledger.record(
+        Draft(
+            account=desk.account.name,
+            kind=Kind.DISPUTE_EVIDENCE,
+            id=name,
+            charge=dispute.charge,
+            reference=dispute.reference,
+            currency=dispute.currency,
+            detail={
+                "evidence": {"uncategorized_text": "as told in the back office"},
+                "metadata": {}, "submitted": True,
+            },
+        )
+    )  # fmt: skip
+    return desk.book.chargebacks[name]
+
+
 def close_dispute(
     desk: Desk, name: str, status: DisputeStatus, *, key: str | None = None, fingerprint: str = ""
 ) -> Chargeback:
     """End a chargeback: WON gives the money back, the penalty stays; LOST changes nothing more."""
-    dispute = desk.book.chargebacks.get(name)
-    if dispute is None:
-        raise not_found("chargeback", name)
+    dispute = _known(desk, name)
     if dispute.status not in OPEN:
         raise Refused(Code.STATE_REFUSED, f"{name} is {dispute.status}: it is closed for good")
-    won = status is DisputeStatus.WON
+    won = status is DisputeStatus.WON and dispute.stage is not DisputeStage.INQUIRY
     desk.ledger.record(
         Draft(
             account=desk.account.name,
@@ -41,6 +92,13 @@ def close_dispute(
         )
     )
     return desk.book.chargebacks[name]
+
+
+def _known(desk: Desk, name: str) -> Chargeback:
+    dispute = desk.book.chargebacks.get(name)
+    if dispute is None:
+        raise not_found("chargeback", name)
+    return dispute
 
 
 def refund_externally(desk: Desk, charge_id: str, *, amount: int | None) -> Refund:

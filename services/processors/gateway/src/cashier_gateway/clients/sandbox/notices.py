@@ -29,6 +29,11 @@ _STATES: Final[Mapping[str, DisputeState]] = {
     "won": DisputeState.WON,
     "lost": DisputeState.LOST,
 }
+_STAGES: Final[Mapping[str, DisputeStage]] = {
+    "inquiry": DisputeStage.INQUIRY,
+    "chargeback": DisputeStage.CHARGEBACK,
+    "second_chargeback": DisputeStage.SECOND_CHARGEBACK,
+}
 Facts = Mapping[str, Any]
 Reader = Callable[[Notice, Facts, Facts, Codes], Notice]
 
@@ -146,11 +151,12 @@ def _dispute(plain: Notice, event: Facts, dispute: Facts, codes: Codes) -> Notic
         return plain
     news = DisputeNews(
         reference=plain.reference,
-        stage=DisputeStage.CHARGEBACK,
+        stage=_STAGES.get(_text(dispute, "stage"), DisputeStage.CHARGEBACK),
         state=state,
         amount=_amount(dispute),
-        funds_withdrawn=state is not DisputeState.WON,
+        funds_withdrawn=state is not DisputeState.WON and _text(dispute, "stage") != "inquiry",
         reason_code=_text(dispute, "reason")[:64],
+        moves=moves if type(moves := dispute.get("moves")) is int else 0,
     )
     return replace(plain, references=(_text(dispute, "charge"),), kinds=_CARRIES, dispute=news)
 
@@ -223,6 +229,6 @@ _READERS: Final[Mapping[str, Reader]] = {
     "capture.failed": _failed(_CARRIES),
     "refund.failed": _failed((Kind.REFUND,)),
     "payout.failed": _failed((Kind.PAYOUT,)),
-    **dict.fromkeys(("chargeback.created", "chargeback.closed"), _dispute),
+    **{f"chargeback.{name}": _dispute for name in ("created", "again", "answered", "closed")},
     "charge.information_requested": _asked,
 }

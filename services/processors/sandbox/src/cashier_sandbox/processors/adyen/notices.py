@@ -13,7 +13,7 @@ import orjson
 
 from cashier_sandbox.domain.charge import Charge, Refund, Status
 from cashier_sandbox.domain.conditions import Operation
-from cashier_sandbox.domain.dispute import DisputeStatus
+from cashier_sandbox.domain.dispute import DisputeStage, DisputeStatus
 from cashier_sandbox.domain.entry import Entry, Kind
 from cashier_sandbox.domain.notice import Endpoint, News, Notice
 from cashier_sandbox.flows.deliver_notice import Face
@@ -95,7 +95,7 @@ def _items(news: News) -> list[_Item]:
             return _paid_out(news)
         case Kind.CAPTURE | Kind.VOID | Kind.MODIFICATION_REFUSED:
             return [_modified(entry, news.charge)]
-        case Kind.CHARGEBACK | Kind.DISPUTE_CLOSED | Kind.INFORMATION_REQUESTED:
+        case kind if kind in _TELLS or kind is Kind.DISPUTE_CLOSED:
             return _disputed(news)
         case Kind.CAPTURE_FAILED | Kind.REFUND_FAILED | Kind.PAYOUT_FAILED:
             return [_failed(entry)]
@@ -202,14 +202,11 @@ def _modified(entry: Entry, charge: Charge | None) -> _Item:
 
 
 def _disputed(news: News) -> list[_Item]:
+    """What Adyen tells of a dispute, each event under the one reference of the dispute."""
     entry, dispute = news.entry, news.dispute
-    reason = entry.detail.get("reason", "") or (dispute.reason if dispute else "")
-    events = {
-        Kind.CHARGEBACK: ("NOTIFICATION_OF_CHARGEBACK", "CHARGEBACK"),
-        Kind.INFORMATION_REQUESTED: ("REQUEST_FOR_INFORMATION",),
-    }.get(entry.kind, ("CHARGEBACK_REVERSED", "ISSUER_RESPONSE_TIMEFRAME_EXPIRED"))
-    if entry.kind is Kind.DISPUTE_CLOSED and entry.detail["status"] != DisputeStatus.WON:
-        events = ("DISPUTE_DEFENSE_PERIOD_ENDED",)
+    stage = dispute.stage if dispute else DisputeStage.INQUIRY
+    won = entry.detail.get("status") == DisputeStatus.WON
+    events = _TELLS.get(entry.kind) or _VERDICTS[stage, won]
     return [
         _Item(
             event=event,
@@ -218,20 +215,39 @@ def _disputed(news: News) -> list[_Item]:
             reference=entry.reference or "",
             amount=dispute.amount if dispute else entry.detail["amount"],
             currency=entry.currency or "",
-            reason=reason,
+            reason=entry.detail.get("reason", "") or (dispute.reason if dispute else ""),
             more={"chargebackReasonCode": "10.4", "disputeStatus": _STANDING.get(event, "")},
         )
         for event in events
     ]
 
 
+_TELLS: dict[Kind, tuple[str, ...]] = {
+    Kind.INFORMATION_REQUESTED: ("REQUEST_FOR_INFORMATION",),
+    Kind.CHARGEBACK: ("NOTIFICATION_OF_CHARGEBACK", "CHARGEBACK"),
+    Kind.DISPUTE_EVIDENCE: ("INFORMATION_SUPPLIED",),
+    Kind.DISPUTE_AGAIN: ("SECOND_CHARGEBACK",),
+    Kind.FRAUD_REPORTED: ("NOTIFICATION_OF_FRAUD",),
+}
+_VERDICTS: dict[tuple[DisputeStage, bool], tuple[str, ...]] = {
+    (DisputeStage.INQUIRY, True): (),
+    (DisputeStage.INQUIRY, False): ("DISPUTE_DEFENSE_PERIOD_ENDED",),
+    (DisputeStage.CHARGEBACK, True): ("CHARGEBACK_REVERSED", "ISSUER_RESPONSE_TIMEFRAME_EXPIRED"),
+    (DisputeStage.CHARGEBACK, False): ("DISPUTE_DEFENSE_PERIOD_ENDED",),
+    (DisputeStage.SECOND_CHARGEBACK, True): ("PREARBITRATION_WON",),
+    (DisputeStage.SECOND_CHARGEBACK, False): ("PREARBITRATION_LOST",),
+}
 _STANDING: dict[str, str] = {
     "REQUEST_FOR_INFORMATION": "Unresponded",
     "NOTIFICATION_OF_CHARGEBACK": "Undefended",
     "CHARGEBACK": "Undefended",
+    "INFORMATION_SUPPLIED": "Pending",
     "CHARGEBACK_REVERSED": "Pending",
     "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": "Won",
     "DISPUTE_DEFENSE_PERIOD_ENDED": "Lost",
+    "SECOND_CHARGEBACK": "Lost",
+    "PREARBITRATION_WON": "Won",
+    "PREARBITRATION_LOST": "Lost",
 }
 _FAILURES: dict[Kind, str] = {
     Kind.CAPTURE_FAILED: "CAPTURE_FAILED",

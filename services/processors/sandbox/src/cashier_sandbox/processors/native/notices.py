@@ -15,6 +15,7 @@ from cashier_sandbox.flows.deliver_notice import Face
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.processors.native.wire import (
     EVENT_TYPES,
+    ON_DISPUTE,
     chargeback_json,
     resource_json,
     settlement_json,
@@ -56,7 +57,7 @@ def _subject(desk: Desk, news: News) -> dict[str, Any] | None:
     entry = news.entry
     if entry.kind is Kind.SETTLEMENT:
         return settlement_json(entry, anomalies=False)
-    if news.dispute and entry.kind in {Kind.CHARGEBACK, Kind.DISPUTE_CLOSED}:
+    if news.dispute and entry.kind in ON_DISPUTE:
         return chargeback_json(news.dispute)
     if entry.kind in _TYPES or entry.kind is Kind.RESOLVE:
         return resource_json(desk, news.resource)

@@ -94,6 +94,8 @@ def chargeback_json(chargeback: Chargeback) -> dict[str, Any]:
         "reason": chargeback.reason,
         "reference": chargeback.reference,
         "status": chargeback.status,
+        "stage": chargeback.stage,
+        "moves": chargeback.moves,
         "created_at": chargeback.created_at,
     }
 
@@ -166,6 +168,8 @@ EVENT_TYPES: dict[Kind, str] = {
     Kind.REFUND: "refund.created",
     Kind.EXTERNAL_REFUND: "refund.external",
     Kind.CHARGEBACK: "chargeback.created",
+    Kind.DISPUTE_AGAIN: "chargeback.again",
+    Kind.DISPUTE_EVIDENCE: "chargeback.answered",
     Kind.DISPUTE_CLOSED: "chargeback.closed",
     Kind.PAYOUT: "payout.created",
     Kind.SETTLEMENT: "settlement.issued",
@@ -177,7 +181,7 @@ def event_json(desk: Desk, entry: Entry) -> dict[str, Any] | None:
     subject: dict[str, Any] | None = None
     resource = desk.book.resource((entry.charge or "") if entry.kind in _ON_CHARGE else entry.id)
     kind = EVENT_TYPES.get(entry.kind)
-    if entry.kind in _ON_DISPUTE:
+    if entry.kind in ON_DISPUTE:
         subject = chargeback_json(desk.book.chargebacks[entry.id])
     elif entry.kind is Kind.SETTLEMENT:
         subject = settlement_json(entry, anomalies=False)
@@ -190,7 +194,9 @@ def event_json(desk: Desk, entry: Entry) -> dict[str, Any] | None:
 
 
 _ON_CHARGE = {Kind.CAPTURE, Kind.VOID}
-_ON_DISPUTE = {Kind.CHARGEBACK, Kind.DISPUTE_CLOSED}
+ON_DISPUTE = {
+    Kind.CHARGEBACK, Kind.DISPUTE_AGAIN, Kind.DISPUTE_EVIDENCE, Kind.DISPUTE_CLOSED,
+}  # fmt: skip
 
 
 def _decline_json(code: str | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from cashier_sandbox.domain.dispute import OPEN, Chargeback, DisputeStatus
+from cashier_sandbox.domain.dispute import OPEN, Chargeback, DisputeStage, DisputeStatus
 from cashier_sandbox.domain.notice import Endpoint
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.processors.stripe.amounts import to_stripe
@@ -27,10 +27,16 @@ EVIDENCE_FIELDS = (
 )
 
 
+_INQUIRIES = {
+    DisputeStatus.NEEDS_RESPONSE: "warning_needs_response",
+    DisputeStatus.UNDER_REVIEW: "warning_under_review",
+}
+
+
 def dispute_json(desk: Desk, dispute: Chargeback) -> dict[str, Any]:
     """Return a Dispute with the money that it took and gave back."""
-    movements = desk.book.moved_by.get(dispute.id, [])
-    shown = movements if dispute.status is DisputeStatus.WON else movements[:1]
+    shown = desk.book.moved_by.get(dispute.id, [])[: dispute.moves]
+    inquiry = dispute.stage is DisputeStage.INQUIRY
     evidence: dict[str, str | None] = dict.fromkeys(EVIDENCE_FIELDS)
     charge = desk.book.charges[dispute.charge]
     return {
@@ -44,7 +50,7 @@ def dispute_json(desk: Desk, dispute: Chargeback) -> dict[str, Any]:
         "enhanced_eligibility_types": [],
         "evidence": evidence | dict(dispute.evidence),
         "evidence_details": {
-            "due_by": unix(dispute.created_at) + ANSWER_WITHIN_S,
+            "due_by": unix(dispute.staged_at) + ANSWER_WITHIN_S,
             "has_evidence": bool(dispute.evidence),
             "past_due": False,
             "submission_count": dispute.submissions,
@@ -53,8 +59,16 @@ def dispute_json(desk: Desk, dispute: Chargeback) -> dict[str, Any]:
         "livemode": False,
         "metadata": dict(dispute.metadata),
         "payment_intent": charge.intent or None,
+        "payment_method_details": {
+            "card": {
+                "brand": "visa",
+                "case_type": "inquiry" if inquiry else "chargeback",
+                "network_reason_code": "10.4",
+            },
+            "type": "card",
+        },
         "reason": dispute.reason,
-        "status": dispute.status,
+        "status": _INQUIRIES.get(dispute.status, "warning_closed") if inquiry else dispute.status,
     }
 
 

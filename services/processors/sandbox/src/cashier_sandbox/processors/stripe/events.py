@@ -11,7 +11,6 @@ import orjson
 
 from cashier_sandbox.domain.chance import stable_id
 from cashier_sandbox.domain.charge import Status
-from cashier_sandbox.domain.dispute import DisputeStatus
 from cashier_sandbox.domain.entry import Kind
 from cashier_sandbox.domain.notice import Endpoint, News, Notice
 from cashier_sandbox.flows.deliver_notice import Face
@@ -148,15 +147,21 @@ def _dispute(desk: Desk, news: News) -> Iterator[_Told]:
     if news.dispute is None:
         return
     body = dispute_json(desk, news.dispute)
+    took = "charge.dispute.funds_withdrawn", body
     match news.entry.kind:
-        case Kind.CHARGEBACK:
+        case Kind.INFORMATION_REQUESTED:
             yield "charge.dispute.created", body
-            yield "charge.dispute.funds_withdrawn", body
+        case Kind.CHARGEBACK if news.dispute.created_at == news.dispute.staged_at:
+            yield "charge.dispute.created", body
+            yield took
+        case Kind.CHARGEBACK | Kind.DISPUTE_AGAIN:  # an inquiry went on, or a win was taken back
+            yield "charge.dispute.updated", body
+            yield took
         case Kind.DISPUTE_EVIDENCE:
             yield "charge.dispute.updated", body
         case _:
             yield "charge.dispute.closed", body
-            if news.dispute.status is DisputeStatus.WON:
+            if news.entry.moved:
                 yield "charge.dispute.funds_reinstated", body
 
 
@@ -207,6 +212,8 @@ _TELLERS: dict[Kind, Callable[[Desk, News], Iterator[_Told]]] = {
     Kind.PAYOUT_FAILED: _payout_failed,
     Kind.SETTLEMENT: _settled,
     Kind.CHARGEBACK: _dispute,
+    Kind.INFORMATION_REQUESTED: _dispute,
+    Kind.DISPUTE_AGAIN: _dispute,
     Kind.DISPUTE_EVIDENCE: _dispute,
     Kind.DISPUTE_CLOSED: _dispute,
 }
