@@ -142,6 +142,12 @@ class Processors:
         """Do as the bank of a customer who takes a charge back."""
         await self._sandbox_send("POST", f"/control/charges/{charge}/chargeback", {"amount": minor})
 
+    async def waiting(self, operation: str, action: str, body: Mapping[str, Any]) -> None:
+        """Let the payer of a code or voucher do something: `resolve` with a body, or `pay_late`."""
+        path = f"/control/ledger?reference={operation}&kind=charge"
+        (entry,) = (await self._sandbox_get(path))["entries"]
+        await self._sandbox_send("POST", f"/control/charges/{entry['id']}/{action}", body)
+
     async def approve(self, url: str) -> None:
         """Do as the payer who opens the page and agrees."""
         async with self._session.post(url, json={"outcome": "approve"}) as response:
