@@ -150,9 +150,10 @@ def test_every_change_is_a_row_of_the_table_with_its_step(attempt, history):
 def test_hearing_everything_twice_is_hearing_it_once(attempt, history):
     twice = [double for event, pause_s in history for double in ((event, pause_s), (event, 0))]
     once = [advanced.attempt for *_, advanced in told(attempt, history)]
-    doubled = [advanced.attempt for *_, advanced in told(attempt, twice)]
+    doubled = [advanced for *_, advanced in told(attempt, twice)]
 
-    assert once == doubled[1::2]
+    assert once == [advanced.attempt for advanced in doubled[1::2]]
+    assert not any(advanced.steps or advanced.effects for advanced in doubled[1::2])
 
 
 @few

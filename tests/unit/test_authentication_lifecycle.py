@@ -251,6 +251,7 @@ def test_a_challenge_ends_by_the_clock_only_after_its_result_was_looked_for():
     assert after_s(900) == waiting.deadline
     assert (S.RESOLVING, (Effect.FETCH_RESULT,)) == (resolving.attempt.state, resolving.effects)
     assert (S.RESOLVING, after_s(930)) == (unreachable.state, unreachable.deadline)
+    assert [after_s(900), after_s(907)] == [resolving.attempt.wake_at, unreachable.wake_at]
     assert S.EXPIRED is expired.state
     assert S.EXPIRED is run(resolving.attempt, (StillOpen(FIRST), 905)).state
 
