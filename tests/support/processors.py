@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from cashier_mesh.supervisor import Mesh
 
@@ -148,6 +149,21 @@ class Processors:
         (entry,) = (await self._sandbox_get(path))["entries"]
         await self._sandbox_send("POST", f"/control/charges/{entry['id']}/{action}", body)
 
+    async def ask_about(self, charge: str) -> str:
+        """Do as a customer's bank that asks; the name of the dispute."""
+        path = f"/control/charges/{charge}/request_for_information"
+        entry = await self._sandbox_send("POST", path, {})
+        return str(entry["id"])
+
+    async def go_on_with(self, dispute: str, what: str, **body: str) -> None:
+        """`escalate`, `evidence` or `resolve` a dispute."""
+        await self._sandbox_send("POST", f"/control/chargebacks/{dispute}/{what}", body)
+
+    async def moved_of(self, charge: str) -> list[int]:
+        """Everything that moved because of a charge, in order, whoever wanted it."""
+        entries = await self._entries("true")
+        return [e["moved"] for e in entries if charge in (e["charge"], e["id"])]
+
     async def approve(self, url: str) -> None:
         """Do as the payer who opens the page and agrees."""
         async with self._session.post(url, json={"outcome": "approve"}) as response:
@@ -209,12 +225,14 @@ class Processors:
                 return found
             after = page["next_after"]
 
-    async def _sandbox_send(self, method: str, path: str, body: Any) -> None:
+    async def _sandbox_send(self, method: str, path: str, body: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._control}"}
         async with self._session.request(
             method, f"{self._sandbox}{path}", json=body, headers=headers
         ) as response:
-            assert response.status < 300, await response.text()
+            text = await response.text()
+            assert response.status < 300, text
+            return orjson.loads(text) if text else None
 
     async def _sandbox_get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self._control}"}
