@@ -5,7 +5,12 @@ from datetime import timedelta
 import pytest
 
 from cashier_router.domain.authentication.advance import advance, owed
-from cashier_router.domain.authentication.attempt import Completion, EvidenceKind, Flow
+from cashier_router.domain.authentication.attempt import (
+    Completion,
+    EvidenceKind,
+    Flow,
+    transaction_id,
+)
 from cashier_router.domain.authentication.events import (
     Answered,
     Closed,
@@ -41,7 +46,6 @@ from tests.support.authentications import (
     ended,
     out_of_time,
     run,
-    transaction_id,
 )
 
 S = AuthenticationState
