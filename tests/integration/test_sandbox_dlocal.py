@@ -73,6 +73,7 @@ async def test_an_order_is_paid_once_whatever_the_key(dlocal, sandbox):
     assert [1250] == await moved(sandbox, "once")
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -90,6 +91,7 @@ async def test_who_cannot_sign_gets_nothing(dlocal, sandbox, headers):
     assert [] == await entries(sandbox, "forged")
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [

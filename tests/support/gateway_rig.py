@@ -24,6 +24,7 @@ from cashier_gateway.flows.ports import Origin, Terminal
 from cashier_gateway.flows.submit import Submit
 from cashier_gateway.flows.under_way import UnderWay
 from cashier_gateway.storage.calls import CallBook
+from cashier_gateway.storage.payer_seal import PayerSeal
 from cashier_gateway.workers.resume import Resumer
 from cashier_mesh.databases import ServiceDatabase
 from tests.support.sandbox_process import Sandbox
@@ -114,7 +115,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         clock = SystemClock()
-        self.book = CallBook(self.database)
+        self.book = CallBook(self.database, PayerSeal.for_development())
         self.flow = Submit(self.book, self.terminals, self.under_way, clock)
         self.asking = LookUp(self.book, self.terminals, clock)
         self.resumer = Resumer(self.book, self.terminals, clock)
