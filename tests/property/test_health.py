@@ -1,6 +1,6 @@
 """Counting and judging, for any counts: what is counted adds up, and what is judged is bounded."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cashier_common.health.breaker import (
@@ -106,6 +106,7 @@ def test_one_slow_answer_of_few_is_no_tail():
     assert 120 > tail_ms(counts)
 
 
+@settings(max_examples=30)
 @given(st.integers(10, 10_000), st.integers(1, 100_000))
 def test_a_brownout_of_five_minutes_does_not_become_its_own_measure(usual_ms, seen_ms):
     baseline_ms = usual_ms
@@ -126,7 +127,8 @@ chances = st.tuples(
 )
 
 
-@given(st.lists(chances, max_size=40))
+@settings(max_examples=50)
+@given(st.lists(chances, max_size=20))
 def test_a_breaker_moves_as_its_table_says_and_opens_for_reasons_alone(story):
     breaker, now_ms = Breaker(), 1
     for elapsed_ms, counts in story:

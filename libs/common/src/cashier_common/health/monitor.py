@@ -150,7 +150,7 @@ class Monitor:
         now_ms = self.now_ms()
         after = ward.next_breaker(now_ms, self._chance_ppm())
         if after is not ward.breaker:
-            ward.adopt(await self._agree(ward, after))
+            ward.adopt(await self._agree(ward, after, ward.breaker))
         if ward.breaker.state is State.HALF_OPEN:
             await self._permit(ward, now_ms)
         await self._learn(ward, now_ms)
@@ -178,20 +178,17 @@ class Monitor:
         for bucket, content in seen.buckets.items():
             ward.shared.put(bucket, content)
         ward.mirrored_to = bucket_of(seen.now_ms)
-        if seen.breaker is None:
-            return
-        if seen.breaker.version >= ward.breaker.version:
-            ward.adopt(seen.breaker)
-        elif self._shared is not None:  # we went on alone, and know more
-            ward.adopt(
-                await self._shared.replace(ward.scope, seen.breaker, ward.breaker) or ward.breaker
-            )
+        known = seen.breaker or Breaker()
+        if known.version >= ward.breaker.version:
+            ward.adopt(known if seen.breaker else ward.breaker)
+        else:  # we went on alone, and know more
+            ward.adopt(await self._agree(ward, ward.breaker, known))
 
-    async def _agree(self, ward: Ward, after: Breaker) -> Breaker:
+    async def _agree(self, ward: Ward, after: Breaker, before: Breaker) -> Breaker:
         """The record that stands when all had their say; ours while nobody can be asked."""
         if self._shared is None or ward.alone:
             return after
-        return await self._shared.replace(ward.scope, ward.breaker, after) or after
+        return await self._shared.replace(ward.scope, before, after) or after
 
     async def _permit(self, ward: Ward, now_ms: int) -> None:
         most, breaker = ward.breaker.permits(now_ms), ward.breaker

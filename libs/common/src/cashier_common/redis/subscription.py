@@ -31,10 +31,8 @@ async def messages(url: str, channels: Sequence[str]) -> AsyncIterator[tuple[str
                     is_away = False
                 while True:
                     found = await line.get_message(timeout=SILENCE_S)
-                    if found is not None:
+                    if found is not None and found["type"] == "message":
                         yield found["channel"].decode(), found["data"]
-                    else:
-                        await line.ping()
         except (RedisError, OSError) as error:
             if not is_away:
                 _log.warning("subscription_away", error=f"{type(error).__name__}: {error}")

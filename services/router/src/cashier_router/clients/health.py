@@ -6,7 +6,8 @@ rail is asked by GetHealth. No payment ever waits for either.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import grpc
@@ -25,6 +26,7 @@ READ_EVERY_MS: Final = 2_000
 """Also without a message: one may be lost."""
 ASK_AFTER_MS: Final = FRESH_MS // 2
 ASK_TIMEOUT_S: Final = 2.0
+AGAIN_S: Final = 1.0
 
 _Health = gateway_service_pb2.GetHealthResponse.AccountHealth
 _STATES: Final = {_Health.BreakerState.Value(f"BREAKER_STATE_{state}"): state for state in State}
@@ -67,10 +69,12 @@ class HealthTable:
 
     async def run(self) -> None:
         """Hear and let time pass, until cancelled."""
-        loops = [self._tick(), *(self._ask(rail) for rail in self._stubs)]
+        loops: list[Callable[[], Awaitable[None]]] = [self._tick]
+        loops += [partial(self._ask, rail) for rail in self._stubs]
         if self._scripts is not None:
-            loops += [self._listen(), *(self._read_again(rail) for rail in self._stubs)]
-        await asyncio.gather(*loops)
+            loops += [self._listen]
+            loops += [partial(self._read_again, rail) for rail in self._stubs]
+        await asyncio.gather(*(_forever(loop) for loop in loops))
 
     def hear(self, rail: str, news: Sequence[Reading], age_ms: int = 0) -> None:
         """Take up what a rail tells, unless it is older than what is known."""
@@ -133,6 +137,15 @@ class HealthTable:
             if is_silent is bool(news):
                 is_silent = not news
                 _log.warning("health_not_heard" if is_silent else "health_heard_again", rail=rail)
+
+
+async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await loop()
+        except Exception:  # noqa: BLE001 - health is a hint: what breaks here is told and begun anew
+            _log.exception("health_loop_failed")
+        await asyncio.sleep(AGAIN_S)
 
 
 def _reading(health: gateway_service_pb2.GetHealthResponse.AccountHealth) -> Reading:
