@@ -10,6 +10,8 @@ from cashier_router.domain.instrument import Instrument, Method
 from cashier_router.domain.ordering import BREAKER_OPEN, arrange
 
 CERTAIN_PPM = 1_000_000
+# What is paid with a token: of a card, or of a bank account. The others bring their own payer.
+BY_TOKEN = frozenset({Method.CARD, Method.ACH, Method.RTP})
 POLICY_VERSION = "eligible-then-well-then-cheapest/2"
 
 
@@ -183,6 +185,6 @@ def _rules(question: Question, account: Account) -> Iterator[tuple[bool, str, st
     )  # fmt: skip
     token = instrument.token_at(account.account_id, vault_accepted=account.vault_tokens)
     yield (
-        instrument.method is Method.CARD and token is None,
+        instrument.method in BY_TOKEN and token is None,
         "NO_TOKEN", "the instrument has no token that this account understands",
     )  # fmt: skip
