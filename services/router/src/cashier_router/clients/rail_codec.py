@@ -9,15 +9,11 @@ from cashier.gateway.v1 import gateway_service_pb2, outcome_pb2, processor_accou
 from cashier.payments.v1 import payment_service_pb2
 from cashier_common.money import Money
 from cashier_common.rpc.status import refusal_reason
-from cashier_router.domain.afterwards import Later, News
-from cashier_router.domain.dispute import DisputeNews, Told
 from cashier_router.domain.instrument import Instrument, Method, TokenScope
 from cashier_router.domain.lifecycle import OperationEvent, OperationKind
 from cashier_router.domain.payment import Operation, Payment, SettlementTerms, Terms
 from cashier_router.domain.progress import Outcome
 from cashier_router.domain.routing import Account
-from cashier_router.domain.standing import DisputeState, Stage
-from cashier_router.flows.ports import LateOutcome
 
 _O = outcome_pb2.Outcome
 _E = OperationEvent
@@ -62,12 +58,6 @@ _METHODS: dict[Method, int] = {
     Method.STABLECOIN: instrument_pb2.PAYMENT_METHOD_STABLECOIN,
 }
 _METHOD_NAMES = {number: method for method, number in _METHODS.items()}
-_STAGES: dict[int, Stage] = {
-    outcome_pb2.DisputeNotice.Stage.Value(f"STAGE_{stage.name}"): stage for stage in Stage
-}
-_DISPUTE_STATES: dict[int, DisputeState] = {
-    outcome_pb2.DisputeNotice.State.Value(f"STATE_{state.name}"): state for state in DisputeState
-}
 _SCOPES = {
     TokenScope.PROCESSOR_ACCOUNT: instrument_pb2.InstrumentToken.SCOPE_PROCESSOR_ACCOUNT,
     TokenScope.VAULT: instrument_pb2.InstrumentToken.SCOPE_VAULT,
@@ -93,69 +83,19 @@ def to_outcome(answer: outcome_pb2.Outcome) -> Outcome | None:
         event=event,
         account=answer.processor_account,
         processor_reference=answer.processor_reference,
-        amount=_amount(answer),
+        amount=told_amount(answer),
         processor_code=answer.decline.code,
         decline_meaning=answer.decline.meaning,
         next_action=answer.next_action.SerializeToString()
         if answer.HasField("next_action")
         else None,
-        settlement=_settlement(answer),
+        settlement=told_settlement(answer),
         detail=answer.detail,
     )
 
 
-def late_outcome(rail: str, shard: int, event: gateway_service_pb2.OutcomeEvent) -> LateOutcome:
-    """One event of a rail's stream."""
-    payment, _, number = event.outcome.operation.rpartition("/operations/")
-    return LateOutcome(
-        rail=rail, shard=shard, position=event.position, merchant=event.merchant, payment=payment,
-        later=_later(int(number) if number.isdigit() else 0, event.outcome),
-        source=event.source.lower(), traceparent=event.traceparent,
-    )  # fmt: skip
-
-
-def _later(number: int, told: outcome_pb2.Outcome) -> Later:
-    outcome = to_outcome(told)
-    if outcome is not None:
-        return Later(News.OUTCOME, number, outcome)
-    evidence = Outcome(
-        _E.LOSE_TRACK, account=told.processor_account, detail=told.detail,
-        processor_reference=told.processor_reference, amount=_amount(told),
-        processor_code=told.decline.code, settlement=_settlement(told),
-    )  # fmt: skip
-    if told.state == _O.STATE_REVERSED:
-        reference = told.reversal_reference or told.processor_reference
-        return Later(News.TAKEN_BACK, number, evidence, reversal_reference=reference)
-    news = _dispute(number, told) if told.state == _O.STATE_DISPUTED else None
-    if news is not None:
-        return Later(News.DISPUTE, number, evidence, dispute=news)
-    return Later(News.UNKNOWN, number, evidence)
-
-
-def _dispute(number: int, told: outcome_pb2.Outcome) -> DisputeNews | None:
-    """What was told of a dispute; None for a stage or a state that this version does not know."""
-    notice, heard_at = told.dispute, told.observe_time.ToDatetime(tzinfo=UTC)
-    stage, state = _STAGES.get(notice.stage), _DISPUTE_STATES.get(notice.state)
-    if state is None or (stage is None and not notice.state_only):
-        return None
-    at = notice.event_time.ToDatetime(tzinfo=UTC) if notice.HasField("event_time") else heard_at
-    due = notice.evidence_due_time
-    return DisputeNews(
-        processor_reference=notice.processor_reference, account=told.processor_account,
-        target=number,
-        told=Told(
-            at=at, heard_at=heard_at, stage=None if notice.state_only else stage, state=state,
-            minor=max(notice.amount.minor, 0), asset=notice.amount.asset_code,
-            withdrawn=notice.funds_withdrawn, moves=notice.movement_count,
-            reason_code=notice.reason_code, arn=notice.arn,
-            due=due.ToDatetime(tzinfo=UTC) if notice.HasField("evidence_due_time") else None,
-            liability_shifted=notice.liability_shifted,
-            fee_minor=notice.fee.minor if notice.HasField("fee") else None, detail=told.detail,
-        ),
-    )  # fmt: skip
-
-
-def _amount(told: outcome_pb2.Outcome) -> Money | None:
+def told_amount(told: outcome_pb2.Outcome) -> Money | None:
+    """What the rail says was moved, where it says so."""
     return Money(told.amount.minor, told.amount.asset_code) if told.HasField("amount") else None
 
 
@@ -183,7 +123,8 @@ def unanswered(operation: Operation, error: grpc.aio.AioRpcError) -> Outcome:
     return Outcome(_E.LOSE_TRACK, detail=f"no answer from the rail: {error.code().name}")
 
 
-def _settlement(answer: outcome_pb2.Outcome) -> SettlementTerms | None:
+def told_settlement(answer: outcome_pb2.Outcome) -> SettlementTerms | None:
+    """What the rail says will settle, where it says so."""
     if not answer.HasField("settlement"):
         return None
     return SettlementTerms(

@@ -9,11 +9,11 @@ import structlog
 from cashier.gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc, outcome_pb2
 from cashier_common.errors import PeerUnavailable
 from cashier_common.rpc.client import idempotency_key
+from cashier_router.clients.late_codec import late_outcome
 from cashier_router.clients.rail_codec import (
     authorize_request,
     capture_request,
     first_outcome,
-    late_outcome,
     method_of,
     money,
     payout_request,
