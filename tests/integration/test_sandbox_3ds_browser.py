@@ -1,5 +1,6 @@
 """The challenge page, the method frame and the checkout page in a real headless Chromium."""
 
+import httpx
 import pytest
 from google.protobuf import json_format
 
@@ -153,6 +154,28 @@ def test_who_walks_away_can_come_back(shop, tab):
     tab.wait_for_selector("text=Thanks")
 
     assert ("challenge", "Y") == (left, shop.result(ares)["transStatus"])
+
+
+@pytest.mark.long
+def test_the_page_of_an_imitated_processor_leads_back_to_the_shop(shop, tab, sandbox):
+    body = {
+        "amount": "1250",
+        "currency": "eur",
+        "payment_method": "pm_card_threeDSecure2Required",
+        "payment_method_types[]": "card",
+        "confirm": "true",
+        "return_url": f"{shop.url}/returned",
+    }
+    address = f"http://127.0.0.1:{sandbox.ports['stripe']}/v1/payment_intents"
+    key = ("key-of-account-stripe", "")
+    intent = httpx.post(address, data=body, auth=key).json()
+    tab.goto(intent["next_action"]["redirect_to_url"]["url"])
+    tab.click("text=Approve")
+    tab.wait_for_url(f"{shop.url}/returned*")
+
+    after = httpx.get(f"{address}/{intent['id']}", auth=key).json()
+
+    assert "succeeded" == after["status"]
 
 
 @pytest.mark.long

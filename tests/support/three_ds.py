@@ -17,6 +17,8 @@ ACCOUNT = """accounts:
   - {name: tds, port: 0, imitates: 3ds, api_key: "test:key-of-account-tds",
      currencies: [EUR, USD, JPY]}
   - {name: one, port: 0, api_key: "test:key-of-account-one", currencies: [EUR]}
+  - {name: stripe, port: 0, imitates: stripe, api_key: "test:key-of-account-stripe",
+     currencies: [EUR]}
 """
 SECRET = "secret-of-the-results"
 NOTIFY = "http://127.0.0.1:9/notify"
