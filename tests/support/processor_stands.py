@@ -117,6 +117,27 @@ STANDS = (
         payer=Payer("Maria Silva", "maria@example.com", "529.982.247-25"),
     ),
 )
+# A bank has no cards and one currency: test_gateway_bank.py holds its instant credits to the same.
+BANK = Stand(
+    name="bank",
+    processor="bank",
+    imitates="bank",
+    terms={
+        "merchant_account": "bank",
+        "methods": ["ACH", "RTP"],
+        "assets": ["USD"],
+        "fees": {"version": "v1", "percent_bps": 0, "fixed": {"USD": 30}},
+        "settlement_lag_days": 1,
+        "capabilities": {"manual_capture": False, "refund": True, "payout": True},
+        "ach": {
+            "odfi_routing": "121042882",
+            "immediate_destination": "061000146",
+            "company_id": "1234567890",
+            "company_name": "CASHIER",
+            "window_s": 0,
+        },
+    },
+)
 # An adapter at a server that honours no keys has tests of its own: test_gateway_stripe*.py.
 
 

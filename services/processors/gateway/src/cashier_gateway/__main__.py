@@ -1,14 +1,20 @@
-"""`python -m cashier_gateway serve|work|migrate|accounts|disputes|notices|adapter-gaps`."""
+"""`python -m cashier_gateway serve|work|migrate|accounts|disputes|notices|returns|adapter-gaps`."""
 
 import typer
 
 from cashier_common.service import cli
-from cashier_gateway import accounts_command, disputes_command, notices_command
+from cashier_gateway import (
+    accounts_command,
+    disputes_command,
+    notices_command,
+    returns_command,
+)
 from cashier_gateway.settings import GatewaySettings
 
 main = cli("gateway", settings=GatewaySettings)
 main.add_typer(accounts_command.commands, name="accounts")
 main.add_typer(notices_command.commands, name="notices")
+main.add_typer(returns_command.commands, name="returns")
 main.add_typer(disputes_command.commands, name="disputes")
 
 

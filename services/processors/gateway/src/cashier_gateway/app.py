@@ -22,13 +22,16 @@ from cashier_common.health.monitor import Monitor
 from cashier_common.redis.client import Hints
 from cashier_common.rpc.paging import pager
 from cashier_common.service import App, Role
-from cashier_common.settings import Environment, split_address
+from cashier_common.settings import Environment, SettingsRefused, split_address
 from cashier_common.worker import Worker
 from cashier_gateway.clients.adyen.adapter import AdyenProcessor
+from cashier_gateway.clients.bank.adapter import BankProcessor
 from cashier_gateway.clients.dlocal.adapter import DLocalProcessor
 from cashier_gateway.clients.sandbox.adapter import SandboxProcessor
 from cashier_gateway.clients.stripe.adapter import StripeProcessor
 from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.flows.ach_ports import ClearingBank
+from cashier_gateway.flows.exchange_files import ExchangeFiles
 from cashier_gateway.flows.look_up import LookUp
 from cashier_gateway.flows.ports import Processor
 from cashier_gateway.flows.refresh_accounts import Terminals, Wiring
@@ -49,6 +52,7 @@ from cashier_gateway.storage.accounts import (
     resolve_credential,
     resolve_webhook_secrets,
 )
+from cashier_gateway.storage.ach import AchBook
 from cashier_gateway.storage.calls import CallBook
 from cashier_gateway.storage.inbox import Inbox
 from cashier_gateway.storage.notice_desk import NoticeDesk
@@ -69,8 +73,11 @@ ADMIN: Final = gateway_admin_service_pb2.DESCRIPTOR.services_by_name[
 ].full_name
 # How often payers are looked for that were kept for too long.
 PAYERS_PERIOD_S: Final = 600.0
+# How often entries are looked for that have waited long enough, and reports of banks.
+CLEARING_PERIOD_S: Final = 1.0
 ADAPTERS: Final[Mapping[str, Callable[..., Processor]]] = {
     "adyen": AdyenProcessor,
+    "bank": BankProcessor,
     "dlocal": DLocalProcessor,
     "sandbox": SandboxProcessor,
     "stripe": StripeProcessor,
@@ -93,7 +100,11 @@ async def build(settings: GatewaySettings, role: Role) -> App:
     monitor = Monitor(codec.RAIL, clock, hints)
     registry, record = AccountRegistry(database), SealedRecord(database)
     terminals = Terminals(
-        registry, wire, _adapter, clock, watch_of=lambda account: _watch(account, monitor)
+        registry,
+        wire,
+        partial(_adapter, database=database),
+        clock,
+        watch_of=lambda account: _watch(account, monitor),
     )
     keeper = AccountKeeper(
         registry, terminals, seed, only_empty=settings.processor_accounts is None
@@ -149,6 +160,9 @@ async def build(settings: GatewaySettings, role: Role) -> App:
             Worker("payers", book.forget_payers, PAYERS_PERIOD_S),
             Worker("resume", Resumer(book, terminals, clock).step, RESUME_PERIOD_S),
             Worker("inbox", postman.step, INBOX_PERIOD_S),
+            Worker(
+                "clearing", ExchangeFiles(AchBook(database), letters, terminals), CLEARING_PERIOD_S
+            ),
             Worker("inbox_keeper", InboxKeeper(desk, terminals, clock).step, KEEP_PERIOD_S),
             Worker(
                 "reaper",
@@ -182,10 +196,28 @@ def _wiring(account: ProcessorAccount, *, development: bool) -> Wiring:
     )
 
 
-def _adapter(account: ProcessorAccount, wiring: Wiring) -> Processor:
+def _adapter(account: ProcessorAccount, wiring: Wiring, *, database: Database) -> Processor:
+    # A bank's entries are rows that a file takes later; nobody else's adapter needs any.
+    rows = {"entries": AchBook(database)} if account.processor == "bank" else {}
     return ADAPTERS[account.processor](
         account,
         base_url=wiring.base_url,
         credential=wiring.credential,
         webhook_secrets=wiring.webhook_secrets,
+        **rows,
     )
+
+
+async def open_bank(
+    settings: GatewaySettings, database: Database, account_id: str
+) -> tuple[ExchangeFiles, ClearingBank]:
+    """What a command needs to read a bank's files; SettingsRefused where the account is no bank."""
+    for kept in await AccountRegistry(database).all():
+        if kept.account_id == account_id:
+            account = ProcessorAccount.model_validate(kept.document)
+            wiring = _wiring(account, development=settings.environment is Environment.DEVELOPMENT)
+            processor = _adapter(account, wiring, database=database)
+            if isinstance(processor, ClearingBank):
+                return ExchangeFiles(AchBook(database), Inbox(database), {}), processor
+            raise SettingsRefused(f"account {account_id} is at {account.processor}, not at a bank")
+    raise SettingsRefused(f"there is no account {account_id}: `accounts list` names them")

@@ -75,6 +75,23 @@ class Capabilities(Row):
     look_up: bool = True
 
 
+class AchTerms(Row):
+    """What a bank gave us for files to the clearing house, and when one is due.
+
+    `window_s`: an entry waits that long at the most; `entries_max`: so many fill a file at once.
+    """
+
+    odfi_routing: str = Field(pattern=r"^[0-9]{9}$")
+    immediate_destination: str = Field(pattern=r"^[0-9]{9}$")
+    destination_name: str = Field("", max_length=23)
+    company_id: str = Field(pattern=r"^[ -~]{1,10}$")
+    company_name: str = Field(pattern=r"^[ -~]{1,23}$")
+    description: str = Field("PAYMENT", pattern=r"^[ -~]{1,10}$")
+    entry_class: str = Field("WEB", pattern=r"^(WEB|PPD|CCD)$")
+    window_s: int = Field(900, ge=0, le=86_400)
+    entries_max: int = Field(5_000, ge=1, le=10_000)
+
+
 # What cannot be done without each capability, as a refusal says it.
 _LACKING: Final = {
     "manual_capture": "it cannot authorize without capturing",
@@ -110,6 +127,7 @@ class ProcessorAccount(Row):
     settlement_lag_days: int = Field(ge=0, le=90)
     card_brands: tuple[str, ...] = ()
     capabilities: Capabilities = Capabilities()
+    ach: AchTerms | None = None
     vault_tokens_accepted: bool = False
     strict_controls: bool = False
     installments_max: int = Field(1, ge=1, le=INSTALLMENTS_MAX)  # 1: it takes none

@@ -111,6 +111,65 @@ CREATE TABLE processor_accounts (
         document->>'account_id' = account_id AND document->>'state' = state)
 )
 """
+ACH_TABLES = ("ach_entries", "ach_files", "ach_accounts")
+ACH = (
+    """
+CREATE TABLE ach_entries (
+    merchant text NOT NULL,
+    operation text NOT NULL,
+    account text NOT NULL,
+    kind text NOT NULL,
+    reference text NOT NULL,
+    returns text NOT NULL,
+    token text NOT NULL,
+    amount_minor bigint NOT NULL,
+    state text NOT NULL,
+    trace text NOT NULL,
+    file_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT ach_entries_pkey PRIMARY KEY (merchant, operation),
+    CONSTRAINT ach_entries_state_known_check CHECK (state IN (
+        'WAITING', 'FILED', 'SETTLED', 'REMOVED')),
+    CONSTRAINT ach_entries_amount_minor_positive_check CHECK (
+        amount_minor > 0 OR state = 'REMOVED'),
+    CONSTRAINT ach_entries_filed_has_trace_check CHECK (
+        state NOT IN ('FILED', 'SETTLED') OR trace <> '')
+)
+""",
+    """CREATE INDEX ach_entries_waiting_idx ON ach_entries (account, created_at)
+    WHERE state = 'WAITING'""",
+    """CREATE UNIQUE INDEX ach_entries_reference_idx ON ach_entries (account, reference)
+    WHERE reference <> ''""",
+    """CREATE UNIQUE INDEX ach_entries_trace_idx ON ach_entries (account, trace)
+    WHERE trace <> ''""",
+    """
+CREATE TABLE ach_files (
+    account text NOT NULL,
+    file_id text NOT NULL,
+    content bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    state text NOT NULL,
+    tries integer NOT NULL,
+    lease_until timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT ach_files_pkey PRIMARY KEY (account, file_id),
+    CONSTRAINT ach_files_state_known_check CHECK (state IN (
+        'WRITTEN', 'SENDING', 'ACCEPTED', 'REFUSED')),
+    CONSTRAINT ach_files_content_agrees_check CHECK (sha256 = sha256(content))
+)
+""",
+    """CREATE INDEX ach_files_leaving_idx ON ach_files (account, created_at)
+    WHERE state IN ('WRITTEN', 'SENDING')""",
+    """
+CREATE TABLE ach_accounts (
+    account text NOT NULL,
+    files bigint NOT NULL,
+    traces bigint NOT NULL,
+    reports_read bigint NOT NULL,
+    CONSTRAINT ach_accounts_pkey PRIMARY KEY (account)
+)
+""",
+)
 
 
 def upgrade() -> None:
@@ -122,9 +181,11 @@ def upgrade() -> None:
     op.execute(CALLS_INDEX)
     for statement in (*CALLS_FOUND, INBOX, *INBOX_INDEXES, NOTES, NOTES_DISPUTED, ACCOUNTS):
         op.execute(statement)
+    for statement in ACH:
+        op.execute(statement)
     create_expect_rows()
     create_audit_tables()
     create_requests_table()
     grant_app_role()
-    for table in ("calls", "notes", "processor_accounts"):
+    for table in ("calls", "notes", "processor_accounts", *ACH_TABLES):
         op.execute(f'REVOKE DELETE ON {table} FROM "{app_role()}"')

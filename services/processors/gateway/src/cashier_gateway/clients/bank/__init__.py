@@ -1,0 +1,1 @@
+"""A bank: debits and credits over the clearing house (ACH), instant credits (RTP)."""
