@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cashier_common.money import Money
+from cashier_gateway.__main__ import main
 from cashier_gateway.clients.dispute_files.read import read_disputes
 from cashier_gateway.clients.dispute_files.table import FIELD_MAX_CHARS, FileRefused
 from cashier_gateway.domain.notice import DisputeStage, DisputeState
@@ -144,3 +146,14 @@ def test_j_p_morgans_codes_say_how_far_it_has_gone(old, new, stage, withdrawn):
 
 def test_the_inventory_says_nothing_new():
     assert [] == read_disputes((JPM + JPM_ROW.replace("RECD", "ENDINV")).encode())
+
+
+def test_the_command_says_what_is_wrong_and_imports_nothing(tmp_path):
+    file = tmp_path / "disputes.csv"
+    file.write_bytes(stripe(amount="12.34"))
+
+    done = CliRunner().invoke(main, ["disputes", "import", str(file), "--account", "stripe-us"])
+
+    assert done.exit_code != 0
+    assert "disputes.csv: line 2, column 'amount': is no count of minor units" in done.stderr
+    assert "nothing was imported" in done.stderr

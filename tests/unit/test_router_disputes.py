@@ -1,7 +1,5 @@
 """A dispute's story at one payment: what is held, what is given back, and what people must see."""
 
-from dataclasses import replace
-
 import pytest
 
 from cashier_common.money import Money
@@ -148,11 +146,9 @@ def test_a_dispute_has_room_for_its_stages_and_no_more():
 
 
 def test_evidence_is_overdue_by_the_clock_alone():
-    due = replace(disputed(due=AT).dispute.told)
     (dispute,) = after(disputed(due=AT)).disputes
     (answered,) = after(disputed(due=AT), disputed(state="challenged", after_s=1)).disputes
 
-    assert AT == due.due
     assert (False, True) == (dispute.is_overdue(AT), dispute.is_overdue(AT.replace(year=2027)))
     assert not answered.is_overdue(AT.replace(year=2027))
 
@@ -176,3 +172,11 @@ def test_a_cancellations_refund_that_the_bank_sent_back_waits_for_a_person():
     assert PaymentState.SUCCEEDED is bounced.state
     assert (Attention.REFUND_BOUNCED,) == attention(bounced)
     assert (PaymentState.CANCELED, ()) == (given_back.state, attention(given_back))
+
+
+def test_a_word_without_a_deadline_takes_none_away_and_a_new_stage_has_its_own():
+    due = AT.replace(month=9)
+    (told,) = after(disputed(due=due), disputed(reference="dp_1", moves=1, after_s=1)).disputes
+    (second,) = after(disputed(due=due), disputed(stage="arbitration", after_s=1)).disputes
+
+    assert (due, None) == (told.due, second.due)
