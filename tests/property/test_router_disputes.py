@@ -45,7 +45,7 @@ def seen(payment):
     return named, payment.amounts, attention(payment)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(WORD, min_size=1, max_size=8).flatmap(
         lambda words: st.tuples(st.just(words), st.permutations(words), st.permutations(words))
@@ -59,7 +59,7 @@ def test_the_same_news_in_any_order_and_doubled_are_the_same_disputes(told):
     assert seen(expected) == seen(after([*shuffled, *again], captured()))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(WORD, min_size=1, max_size=8))
 def test_the_sums_that_ledgers_are_told_are_what_is_away(words):
     payment, told = captured(), {}
@@ -77,7 +77,7 @@ def test_the_sums_that_ledgers_are_told_are_what_is_away(words):
         assert min(taken, back) >= 0
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(st.one_of(WORD, st.integers(1, 6_000)), min_size=1, max_size=10))
 def test_refunds_and_disputes_never_take_more_than_was_captured(steps):
     payment = captured()
@@ -92,7 +92,7 @@ def test_refunds_and_disputes_never_take_more_than_was_captured(steps):
         assert payment == stored(payment)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.lists(WORD, min_size=1, max_size=8))
 def test_every_move_of_a_dispute_is_one_of_its_table(words):
     words = [

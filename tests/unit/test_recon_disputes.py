@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cashier.payments.v1 import dispute_pb2
@@ -153,6 +153,7 @@ def test_the_same_step_posted_again_changes_nothing():
     assert ([], []) == (again.journals, again.expectations)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(*(st.integers(-500, 500) for _ in range(3))), max_size=6))
 def test_every_dispute_journal_balances_whatever_was_told(changes):
     for position, (withdrawn, returned, lost) in enumerate(changes, start=1):
