@@ -31,8 +31,9 @@ WARM_UP_S = 25.0  # two slices of time that a baseline of latency is learned fro
 CALM_S = 35.0
 LEFT, BACK = 0.05, 0.95
 LOOK_S = 5.0  # what is measured must hold for so long
-SLOW_MS = 1_500
+SLOW_MS = 3_000
 PAY_S = 25.0
+SETTLE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,18 @@ class Crowd:
             sent += 1
             await asyncio.sleep(max(0.0, began + sent / RATE_PER_S - time.monotonic()))
 
+    async def settled(self) -> None:
+        """Wait until all go to the cheap account: what was, must not be taken for what comes."""
+        ends_s = time.monotonic() + SETTLE_S
+        while time.monotonic() < ends_s:
+            last = [
+                one for one in self.paid if one.at_s > time.monotonic() - LOOK_S and one.accounts
+            ]
+            if _share(last) >= BACK:
+                return
+            await asyncio.sleep(1)
+        raise RuntimeError(f"{CHEAP} is not well by itself: is this machine busy?")
+
     async def stop(self) -> None:
         self._stop = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -135,6 +148,7 @@ async def play(mesh: Mesh, scenes: Sequence[Scene], console: Console) -> list[Se
         await asyncio.sleep(WARM_UP_S)
         marks: list[tuple[Scene, float, float, float]] = []
         for scene in scenes:
+            await crowd.settled()
             began = time.monotonic()
             for account in scene.accounts:
                 await _begin(processors, account, scene)

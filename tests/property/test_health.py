@@ -23,7 +23,7 @@ from cashier_common.health.tally import (
     tail_ms,
     total,
 )
-from cashier_common.health.weight import Weight, drift, weigh
+from cashier_common.health.weight import LOW_PPM, Weight, drift, weigh
 
 NO = Weight()
 RESULTS = [r for r in Result if r not in {Result.PROBE_GOOD, Result.PROBE_BAD}]
@@ -96,7 +96,7 @@ def test_old_evidence_is_forgotten():
 def test_a_tail_beyond_its_own_baseline_lowers_the_weight_and_one_that_is_usual_does_not():
     slow = counted([(Result.SUCCESS, 2_400)] * 30)
 
-    assert weigh(slow, 300, NO, now_ms=1).ppm < 300_000
+    assert weigh(slow, 300, NO, now_ms=1).ppm < LOW_PPM
     assert PPM == weigh(slow, 2_400, NO, now_ms=1).ppm
 
 

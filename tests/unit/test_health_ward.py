@@ -3,7 +3,7 @@
 from cashier_common.health.breaker import Breaker, State
 from cashier_common.health.tally import Result, latencies
 from cashier_common.health.ward import Stop, Ward
-from cashier_common.health.weight import Weight, weigh
+from cashier_common.health.weight import LOW_PPM, Weight, weigh
 from cashier_common.regions import region_of
 
 
@@ -71,7 +71,7 @@ def test_what_hangs_lowers_the_weight_long_before_it_times_out():
     counts = ward.take()["s"]
 
     assert 30 == latencies(counts)
-    assert 400_000 > weigh(counts, 300, Weight(), now_ms=1).ppm
+    assert LOW_PPM > weigh(counts, 300, Weight(), now_ms=1).ppm
     assert {} == ward.take()  # and tells it again when its age has doubled
     time.at_s = 4.3
     assert 30 == latencies(ward.take()["s"])
