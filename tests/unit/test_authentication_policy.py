@@ -100,6 +100,7 @@ def test_who_is_challenged_and_why(facts, treatment, reason, challenge, scope):
 def test_a_high_amount_raises_the_band_that_its_end_is_judged_by():
     high = a_question(reference_minor=CHALLENGE_FROM_MINOR, band=Band.MEDIUM)
 
+    assert Band.MEDIUM is choose(a_question(reference_minor=None), RULES).band
     assert (Band.HIGH, Band.LOW) == (
         choose(high, RULES).band, choose(a_question(), RULES).band,
     )  # fmt: skip
