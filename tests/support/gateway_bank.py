@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from cashier_common.clock import SystemClock
 from cashier_common.money import Money
@@ -28,6 +29,7 @@ from cashier_sandbox.processors.native.notices import sign
 from tests.support.bank_files import ROUTING
 from tests.support.gateway_rig import Rig, a_command, a_payout
 from tests.support.gateway_sandbox import late_outcomes
+from tests.support.postgres_fixture import Copies
 from tests.support.processor_stands import BANK as STAND
 from tests.support.sandbox_process import Client, Sandbox
 
@@ -190,3 +192,31 @@ def running_bank(folder: Path) -> Iterator[Sandbox]:
 
 def digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
+
+
+async def keep(reference: str) -> None:
+    del reference
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory) -> Iterator[Sandbox]:
+    with running_bank(tmp_path_factory.mktemp("bank")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(copies: Copies) -> Iterator[ServiceDatabase]:
+    database = copies.of("gateway")
+    yield database
+    copies.drop(database)
+
+
+@pytest.fixture
+async def rig(service, sandbox):
+    opened = await BankRig.open(service, sandbox)
+    await opened.rig.as_owner("DELETE FROM ach_entries")
+    await opened.rig.as_owner("DELETE FROM ach_files")
+    yield opened
+    async with sandbox.control() as control:
+        await control.post("/control/reset")
+    await opened.rig.close()
