@@ -117,7 +117,7 @@ STANDS = (
         payer=Payer("Maria Silva", "maria@example.com", "529.982.247-25"),
     ),
 )
-# A bank has no cards and one currency: test_gateway_bank.py holds its instant credits to the same.
+# A bank has no cards and one currency: test_gateway_bank.py and test_gateway_rtp.py hold it.
 BANK = Stand(
     name="bank",
     processor="bank",

@@ -67,6 +67,7 @@ class AchEntry:
     standing: Standing = Standing.PENDING
     code: str = ""
     return_trace: str = ""
+    has_settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,9 @@ class BankBook:
 
     def _end(self, name: str, code: str | None) -> None:
         if code is None:
-            self.entries[name] = replace(self.entries[name], standing=Standing.SETTLED)
+            self.entries[name] = replace(
+                self.entries[name], standing=Standing.SETTLED, has_settled=True
+            )
             self._tell(name, Told.SETTLED, "")
             return
         self.plans.pop(name, None)

@@ -77,6 +77,7 @@ async def get_entry(desk: Desk, request: web.Request) -> web.Response:
             "file": found.file,
             "amount": found.amount,
             "status": found.standing,
+            "has_settled": found.has_settled,
             "return_code": found.code or None,
             "return_trace": found.return_trace or None,
         }
