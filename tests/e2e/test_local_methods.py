@@ -13,7 +13,8 @@ CPF, RFC = "529.982.247-25", "GODE561231GR8"
 PAID = {"outcome": "succeed"}
 EXPIRED = {"outcome": "decline", "code": "expired"}
 
-pytestmark = [pytest.mark.usefixtures("books_agree"), pytest.mark.long]
+# `whole_mesh` waits until the routers have heard of the rails' accounts.
+pytestmark = [pytest.mark.usefixtures("whole_mesh", "books_agree"), pytest.mark.long]
 
 
 def local(request, country, document, *, method=instrument_pb2.PAYMENT_METHOD_CARD):

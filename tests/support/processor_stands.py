@@ -42,7 +42,8 @@ class Stand:
     `later` are the kinds that its processor accepts at once and answers by webhook; `untold` those
     that no webhook of its ends; `terms` is what its account says beside what every account says.
     `finish` lets the processor decide what it would leave open for days, before it can tell.
-    `tells_disputes` unless no webhook of its does. `country` and `payer` are of whoever pays, where it asks who that is.
+    `tells_disputes` unless no webhook of its does. `country` and `payer` are of whoever pays,
+    where it asks who that is.
     """
 
     name: str
