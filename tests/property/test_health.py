@@ -127,7 +127,7 @@ chances = st.tuples(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(chances, max_size=20))
 def test_a_breaker_moves_as_its_table_says_and_opens_for_reasons_alone(story):
     breaker, now_ms = Breaker(), 1

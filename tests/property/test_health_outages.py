@@ -40,7 +40,7 @@ def test_traffic_leaves_what_fails_and_comes_back(seed, weather, left_after_s, s
     assert share(world, "cheap", ENDS_S + 30, OVER_S) > 0.95
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_dead_account_is_tried_by_few(seed):
     world = World(seed, ("cheap", "dear"), sky(DEAD, "cheap")).run(ENDS_S)
@@ -51,7 +51,7 @@ def test_a_dead_account_is_tried_by_few(seed):
     assert len([one for one in world.routed if not one.paid]) <= 0.03 * len(world.routed)
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("weather", [DEAD, SLOW, ILL], ids=["dead", "slow", "ill"])
 def test_what_fails_together_stays_in_order(seed, weather):
@@ -69,7 +69,7 @@ def test_what_fails_together_stays_in_order(seed, weather):
         assert "cheap" == firsts.most_common(1)[0][0]
 
 
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_shares_move_at_a_bounded_speed(seed):
     world = World(seed, ("cheap", "dear"), sky(DEAD, "cheap")).run(OVER_S)

@@ -55,7 +55,7 @@ def order(picture: Picture, payment: str = "payments/pay_1", names=NAMES):
     return arrange([One(name) for name in names], SEGMENT, {"gateway": picture}, payment)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(stories, st.text(max_size=5))
 def test_no_account_gets_lost_and_something_is_always_left(story, payment):
     found = order(told(story), payment)

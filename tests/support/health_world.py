@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cashier_common.health.monitor import Monitor
 from cashier_common.health.reading import Reading
@@ -120,7 +121,7 @@ class World:
                 await self._monitor.turn()
                 news = shared(self._monitor.readings())
                 if news != before:
-                    self._later(NEWS_DELAY_S, lambda news=news: self._hear(news))
+                    self._later(NEWS_DELAY_S, partial(self._hear, news))
             if step % TICK_EVERY == 0:
                 self.picture = self.picture.later(int(TICK_EVERY * STEP_S * 1_000))
                 self.shares.append(
