@@ -19,7 +19,7 @@ from rich.table import Table
 from cashier_mesh.config import MeshConfig
 from cashier_mesh.ports import free_base_port
 from cashier_mesh.supervisor import Mesh
-from tests.bench import health
+from tests.bench import health, webhooks
 from tests.bench.floor import Floor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,4 +118,6 @@ def add(table: Table, what: str, callers: int, result: dict[str, Any]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["health"]:
         sys.exit(health.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["webhooks"]:
+        sys.exit(webhooks.main())
     sys.exit(main())
