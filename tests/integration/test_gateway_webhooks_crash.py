@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from tests.support.gateway_rig import START_WAIT_S, accounts_file
 from tests.support.gateway_webhooks import ADYEN, Hooks, hook_account, hooks
 from tests.support.notices import adyen_body, adyen_item
 from tests.support.postgres_fixture import Copies, postgres
+from tests.support.seed import SEED_VARIABLE
+from tests.support.webhook_storm import Storm
 
 __all__ = ["hooks", "postgres"]
-BURST = 300
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,7 @@ async def test_a_letter_that_was_kept_and_never_answered_is_taken_once(tmp_path,
     assert State.SUCCEEDED is (await hooks.stands(call)).state
 
 
+@pytest.mark.long
 async def test_a_worker_that_dies_over_a_letter_leaves_it_to_the_next(tmp_path, service, hooks):
     accounts = accounts_file(tmp_path / "a.yaml", hook_account(ADYEN))
     worker = GatewayProcess(tmp_path / "worker", service, accounts)
@@ -101,31 +104,23 @@ async def test_a_worker_that_dies_over_a_letter_leaves_it_to_the_next(tmp_path, 
     assert State.SUCCEEDED is state
 
 
-async def test_nothing_that_was_answered_is_lost_when_the_gateway_is_killed(
-    tmp_path, service, hooks
+@pytest.mark.parametrize(
+    ("letters", "kills"), [(200, 2), pytest.param(3_000, 10, marks=pytest.mark.long)]
+)
+async def test_nothing_that_was_answered_is_lost_or_done_twice_whoever_is_killed(
+    tmp_path, service, hooks, letters, kills
 ):
-    """Killed in the middle of a burst; whoever got a 200 is in the inbox."""
-    accounts = accounts_file(tmp_path / "a.yaml", hook_account(ADYEN))
-    gateway = GatewayProcess(tmp_path / "gateway", service, accounts).start(
-        CASHIER_WEBHOOK_LISTEN="127.0.0.1:0"
-    )
-    port, items = intake_port(gateway), [adyen_item("REPORT_AVAILABLE", "x") for _ in range(BURST)]
-    gate = asyncio.Semaphore(16)
-    answered = []
+    """Server and worker die at random moments; whoever got a 200 is in the inbox, then applied."""
+    await hooks.rig.as_owner("TRUNCATE calls")
+    storm = Storm(tmp_path, service, hooks, letters, int(os.environ[SEED_VARIABLE]))
 
-    async def send(item: dict[str, object]) -> None:
-        async with gate:
-            if await post(port, adyen_body(item)) == 200:
-                answered.append(f"{item['pspReference']}/REPORT_AVAILABLE/true")
-                if len(answered) == BURST // 3:
-                    gateway.kill()
+    told = await storm.rage(senders=16, kills=kills)
 
-    await asyncio.gather(*(send(item) for item in items))
-
-    rows = await hooks.rig.as_owner("SELECT event_id FROM inbox")
-    kept = {row["event_id"] for row in rows}
-    assert BURST // 3 <= len(answered) < BURST
-    assert set(answered) <= kept
+    assert kills == told.kills
+    assert told.accepted <= await storm.kept()
+    assert {
+        "waiting": 0, "once": letters, "letters": letters, "succeeded": letters, "steps": letters,
+    } == await storm.truth()  # fmt: skip
 
 
 async def test_production_takes_no_secret_that_stands_in_the_file(tmp_path, service):

@@ -47,7 +47,7 @@ SELECT
     (SELECT count(*) FROM inbox WHERE state = 'DONE' AND result = 'APPLIED' AND tries = 1) AS once,
     (SELECT count(*) FROM inbox) AS letters,
     (SELECT count(*) FROM calls WHERE state = 'SUCCEEDED' AND version = 3) AS succeeded,
-    (SELECT count(*) FROM steps WHERE version = 3) AS steps
+    (SELECT count(*) FROM steps WHERE version = 3 AND subject LIKE '%pay_storm%') AS steps
 """
 
 

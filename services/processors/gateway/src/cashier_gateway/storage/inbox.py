@@ -1,6 +1,5 @@
 """The inbox of webhooks, and what processors told of calls beside their outcomes."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -21,21 +20,13 @@ from cashier_gateway.domain.lifecycle import State
 from cashier_gateway.domain.notice import Notice
 from cashier_gateway.flows.notice_ports import Due, InboxState, Letter, Note, NoteKind, Seen
 from cashier_gateway.flows.ports import Origin
+from cashier_gateway.storage.gathered import GatheredLetters
 from cashier_gateway.storage.tables import calls, inbox, notes
 
 _now: Final = func.clock_timestamp()
 _this: Final = (
     inbox.c.account == bindparam("the_account"),
     inbox.c.event_id == bindparam("the_event"),
-)
-PUT: Final = compiled(
-    insert(inbox)
-    .values(
-        next_at=_now,
-        state=literal(InboxState.WAITING.value),
-        **{name: bindparam(name) for name in ("account", "event_id", "body_hash", "notice")},
-    )
-    .on_conflict_do_nothing()
 )
 DUE: Final = compiled(
     select(inbox.c.account, inbox.c.event_id)
@@ -127,22 +118,13 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._gathered = GatheredLetters(database)
 
     def begin(self) -> UnitOfWork:
         return self._database.begin()
 
     async def put(self, account: str, notices: Sequence[Notice], body: bytes) -> int:
-        body_hash = hashlib.sha256(body).digest()
-        fresh = {notice.event_id: notice for notice in notices}
-        async with self.begin() as tx:
-            written = [
-                tx.write(
-                    PUT, expect=None, account=account, event_id=name, body_hash=body_hash,
-                    notice=notice.to_json(),
-                )
-                for name, notice in fresh.items()
-            ]  # fmt: skip
-        return sum(write.rows for write in written)
+        return await self._gathered.put(account, notices, body)
 
     async def list_due(self, limit: int) -> list[Due]:
         rows = await self._database.fetch(DUE, most=limit)
