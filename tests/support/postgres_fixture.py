@@ -106,9 +106,9 @@ async def as_owner(
 @pytest.fixture
 async def db(database: ServiceDatabase) -> AsyncIterator[Database]:
     """A Database as the app role."""
-    database = await Database.connect(database.app_url, name="test")
-    yield database
-    await database.close()
+    opened = await Database.connect(database.app_url, name="test")
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
