@@ -44,7 +44,7 @@ chaos: $(READY) ## minutes of payments while everything breaks; TEST_SEED=7 repe
 test-unit: $(READY) ## run the tests that start no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/architecture -m "not slow" $(ARGS)
 
-bench: $(READY) ## payments per second and latency of the mesh, beside a floor that does no more than it must
+bench: $(READY) ## payments per second and latency of the mesh, beside a floor; ARGS=webhooks or ARGS=health measures those
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(READY) protos-check ## everything that can be said without running the code

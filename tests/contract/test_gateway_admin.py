@@ -154,4 +154,5 @@ async def test_the_command_does_the_same_in_the_same_way(stub, gateway, monkeypa
 
     assert name in listed
     assert "DONE DISMISSED" in dismissed
-    assert ("RESULT_DISMISSED", "STATE_DONE") == (shown["result"], shown["state"])
+    assert ("DISMISSED", "DONE") == (shown["result"], shown["state"])
+    assert "payments/pay_x/operations/2" == shown["facts"]["operation"]

@@ -6,7 +6,6 @@ from typing import Annotated, Final, TypeVar
 
 import orjson
 import typer
-from google.protobuf.json_format import MessageToDict
 
 from cashier_common.db.engine import Database
 from cashier_common.errors import Refusal, ResourceNotFound
@@ -16,9 +15,8 @@ from cashier_common.settings import SettingsRefused, load
 from cashier_gateway.accounts_command import OPERATOR_PREFIX, said
 from cashier_gateway.flows.handle_notice import HandleNotice, Verb, handle_notice
 from cashier_gateway.flows.notice_desk import Filter, KeptLetter, due_of
-from cashier_gateway.flows.notice_ports import Due
+from cashier_gateway.flows.notice_ports import Due, InboxState
 from cashier_gateway.flows.ports import Origin
-from cashier_gateway.rpc.notice_codec import letter_to_proto
 from cashier_gateway.settings import GatewaySettings
 from cashier_gateway.storage.notice_desk import NoticeDesk
 
@@ -113,7 +111,15 @@ def _line(letter: KeptLetter) -> str:
 
 
 def _facts(letter: KeptLetter) -> dict[str, object]:
-    told: dict[str, object] = MessageToDict(
-        letter_to_proto(letter), preserving_proto_field_name=True
-    )
-    return told
+    return {
+        "name": letter.name,
+        "state": letter.state.value,
+        "result": letter.result,
+        "tries": letter.tries,
+        "etag": letter.etag,
+        "received_at": letter.received_at,
+        "next_at": letter.next_at if letter.state is InboxState.WAITING else None,
+        "attempted_at": letter.settled_at,
+        "body_sha256": letter.body_hash.hex(),
+        "facts": letter.notice.to_json() if letter.notice else None,
+    }
