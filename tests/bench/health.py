@@ -214,12 +214,13 @@ def _share(paid: Sequence[Paid]) -> float:
 def _when(
     paid: Sequence[Paid], began: float, ended: float, *, below: float = 2.0, above: float = -1.0
 ) -> float | None:
-    """The first moment from which on the share stays below or above, LOOK_S at least."""
+    """The first moment when the share is below or above for a second, and for all of the rest."""
     for one in paid:
         if one.at_s > ended - LOOK_S:
             return None
         rest = [other for other in paid if other.at_s >= one.at_s]
-        if above <= _share(rest) <= below:
+        second = [other for other in rest if other.at_s < one.at_s + 1]
+        if above <= _share(rest) <= below and above <= _share(second) <= below:
             return one.at_s - began
     return None
 
