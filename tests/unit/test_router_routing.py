@@ -67,3 +67,14 @@ def test_the_order_of_accounts_heard_does_not_change_the_decision():
     accounts = [an_account(name) for name in ("sandbox-us", "b", "c")]
 
     assert decide(a_question(), accounts) == decide(a_question(), accounts[::-1])
+
+
+@pytest.mark.parametrize("payout", [False, True])
+def test_a_rail_of_credits_pays_out_and_takes_no_payment(payout):
+    question = a_question(instrument=an_instrument(method=Method.RTP), payout=payout)
+    bank = an_account(methods=frozenset({Method.ACH, Method.RTP}))
+
+    [judged] = decide(question, [bank]).candidates
+
+    assert ("" if payout else "CREDITS_ONLY") == judged.removed_by
+    assert payout or "rtp sends money and takes none" == judged.detail

@@ -12,7 +12,9 @@ from cashier_router.domain.ordering import BREAKER_OPEN, arrange
 CERTAIN_PPM = 1_000_000
 # What is paid with a token: of a card, or of a bank account. The others bring their own payer.
 BY_TOKEN = frozenset({Method.CARD, Method.ACH, Method.RTP})
-POLICY_VERSION = "eligible-then-well-then-cheapest/2"
+# Money is sent over these and never asked for: nobody's account can be debited.
+CREDITS_ONLY = frozenset({Method.RTP})
+POLICY_VERSION = "eligible-then-well-then-cheapest/3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,10 @@ def _rules(question: Question, account: Account) -> Iterator[tuple[bool, str, st
     yield (
         instrument.method not in account.methods,
         "METHOD", f"the account does not take {instrument.method}",
+    )  # fmt: skip
+    yield (
+        instrument.method in CREDITS_ONLY and not question.payout,
+        "CREDITS_ONLY", f"{instrument.method} sends money and takes none",
     )  # fmt: skip
     yield amount.asset not in account.assets, "ASSET", f"the account does not take {amount.asset}"
     yield (
