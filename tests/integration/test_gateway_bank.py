@@ -279,6 +279,9 @@ async def test_a_death_at_any_point_of_a_file_moves_its_money_once(rig, monkeypa
     await rig.read()
     await rig.settle()
     await rig.read()
+    # A return that is read beside its settlement waits for it.
+    await rig.rig.as_owner("UPDATE inbox SET next_at = now() WHERE state = 'WAITING'")
+    await rig.postman.step()
 
     assert 1 == len(await rig.files())
     assert [[1_250], [1_250, -1_250], [-1_250]] == [await rig.moved(one) for one in commands]
