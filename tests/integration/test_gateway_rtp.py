@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cashier_common.errors import OperationFenced
 from cashier_common.ids import downstream_key
 from cashier_gateway.domain.ach import end_to_end_id
 from cashier_gateway.domain.lifecycle import Event, State
@@ -110,3 +111,14 @@ async def test_a_debit_over_the_rail_of_instant_credits_is_refused(rig):
 
     assert (State.DECLINED_HARD, "credits_only") == (call.state, call.outcome.decline.code)
     assert None is await rig.book.find(merchant=command.merchant, operation=command.operation)
+
+
+async def test_the_door_of_an_instant_payout_that_was_never_seen_can_be_closed(rig):
+    command = await rig.payout("RTP")
+
+    closed = await rig.rig.look_up(command)
+    with pytest.raises(OperationFenced):
+        await rig.rig.authorize(command)
+
+    assert State.NOT_FOUND is closed.state
+    assert [] == await rig.moved(command)

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import yaml
 
 from cashier_common.ids import operation_name, payment_name
 from cashier_common.money import Money
 from cashier_gateway.domain.account import ProcessorAccount
+from cashier_gateway.domain.ach import end_to_end_id
 from cashier_gateway.domain.call import Call, Command, Kind, Request
 from cashier_gateway.domain.lifecycle import Event
 from cashier_gateway.domain.outcome import Answer
@@ -44,6 +46,9 @@ class Stand:
     `finish` lets the processor decide what it would leave open for days, before it can tell.
     `tells_disputes` unless no webhook of its does. `country` and `payer` are of whoever pays,
     where it asks who that is.
+
+    The suites hold it to `kinds` with `method`, over its `assets`, the first of which is its own
+    wherever one is as good as another. `key` is how its API says the key of a call.
     """
 
     name: str
@@ -56,6 +61,20 @@ class Stand:
     tells_disputes: bool = True
     country: str = ""
     payer: Payer | None = None
+    kinds: tuple[Kind, ...] = tuple(Kind)
+    method: str = "CARD"
+    assets: tuple[str, ...] = CURRENCIES
+    key: Callable[[str], str] = str
+
+    @property
+    def tells(self) -> Kind:
+        """The kind that begins a payment here, and that its webhooks tell of."""
+        return self.kinds[0]
+
+    @property
+    def asked(self) -> Money:
+        """What is asked for where the amount does not matter: 12.50."""
+        return Money(1250, self.assets[0])
 
     @property
     def webhook_secret(self) -> str:
@@ -80,7 +99,7 @@ class Stand:
             "credential": f"test:key-of-{self.name}",
             "webhook_secrets": [f"test:{self.webhook_secret}"] if self.webhook_secret else [],
             "honours_idempotency_keys": True,
-            "assets": list(CURRENCIES),
+            "assets": list(self.assets),
             "fees": {"version": "v1", "percent_bps": 0},
             "settlement_lag_days": 2,
             "capabilities": ABLE,
@@ -88,6 +107,31 @@ class Stand:
         return ProcessorAccount.model_validate(facts | dict(self.terms) | changes)
 
 
+# Its instant payouts (RTP). What travels in files needs their tables: test_gateway_bank*.py.
+BANK = Stand(
+    name="bank",
+    processor="bank",
+    imitates="bank",
+    kinds=(Kind.PAYOUT,),
+    method="RTP",
+    assets=("USD",),
+    key=end_to_end_id,
+    terms={
+        "merchant_account": "bank",
+        "methods": ["ACH", "RTP"],
+        "fees": {"version": "v1", "percent_bps": 0, "fixed": {"USD": 30}},
+        "settlement_lag_days": 1,
+        "capabilities": {"manual_capture": False, "refund": True, "payout": True},
+        "ach": {
+            "odfi_routing": "121042882",
+            "immediate_destination": "061000146",
+            "company_id": "1234567890",
+            "company_name": "CASHIER",
+            "window_s": 0,
+        },
+    },
+    tells_disputes=False,  # nobody disputes a credit that he was sent
+)
 STANDS = (
     Stand(name="native", processor="sandbox", imitates="native"),
     Stand(
@@ -117,28 +161,11 @@ STANDS = (
         country="BR",
         payer=Payer("Maria Silva", "maria@example.com", "529.982.247-25"),
     ),
+    BANK,
 )
-# A bank has no cards and one currency: test_gateway_bank.py and test_gateway_rtp.py hold it.
-BANK = Stand(
-    name="bank",
-    processor="bank",
-    imitates="bank",
-    terms={
-        "merchant_account": "bank",
-        "methods": ["ACH", "RTP"],
-        "assets": ["USD"],
-        "fees": {"version": "v1", "percent_bps": 0, "fixed": {"USD": 30}},
-        "settlement_lag_days": 1,
-        "capabilities": {"manual_capture": False, "refund": True, "payout": True},
-        "ach": {
-            "odfi_routing": "121042882",
-            "immediate_destination": "061000146",
-            "company_id": "1234567890",
-            "company_name": "CASHIER",
-            "window_s": 0,
-        },
-    },
-)
+FORMS = [
+    pytest.param(stand, kind, id=f"{stand.name}-{kind}") for stand in STANDS for kind in stand.kinds
+]
 # An adapter at a server that honours no keys has tests of its own: test_gateway_stripe*.py.
 
 
@@ -149,7 +176,7 @@ def accounts_yaml() -> str:
             "name": stand.name,
             "port": 0,
             "api_key": f"test:key-of-{stand.name}",
-            "currencies": list(CURRENCIES),
+            "currencies": list(stand.assets),
             "imitates": stand.imitates,
         }
         for stand in STANDS
@@ -179,13 +206,14 @@ class Bench:
 
     def call(self, kind: Kind, on: Call | None = None, **asked: Any) -> Call:
         """A call of the kind, on an earlier call of the same payment."""
-        amount: Money = asked.pop("amount", on.amount if on else Money(1250, "EUR"))
+        amount: Money = asked.pop("amount", on.amount if on else self.stand.asked)
         number = asked.pop("number", 2)
         if on is None:
             payment = payment_name(MERCHANT, f"{time.time_ns()}-{next(_numbers)}")
             operation = operation_name(payment, 1)
-            country = self.stand.country
-            asked = {"token": "tok_ok", "method": "CARD", "customer_country": country} | asked
+            stand = self.stand
+            facts = {"token": "tok_ok", "method": stand.method, "customer_country": stand.country}
+            asked = facts | asked
         else:
             operation = operation_name(on.operation.rpartition("/operations/")[0], number)
             root = on.request.authorization_reference if on.request else ""
@@ -240,7 +268,7 @@ class Bench:
         """What the sandbox's ledger says that happened under the call's key: money and asset."""
         async with self.sandbox.control() as control:
             ledger = await control.get(
-                f"/control/ledger?account={self.stand.name}&key={call.downstream_key}"
+                f"/control/ledger?account={self.stand.name}&key={self.stand.key(call.downstream_key)}"
             )
         told = [entry for entry in ledger["entries"] if entry["kind"] in _MOVING]
         return [(entry["moved"], entry["currency"]) for entry in told]

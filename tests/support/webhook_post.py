@@ -38,6 +38,7 @@ HOSTILE = [
     b'{"id":"evt_1","type":"charge.refunded","data":null,"resource":null}',
     b'{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":[]},"resource":[]}',
     b'{"id":"evt_1","id":null,"type":"charge.created","data":7,"resource":7}',
+    b'{"id":"evt_1","type":"rtp.status","account":"bank","resource":[]}',
     b'{"notificationItems":[]}',
     b'{"notificationItems":{"NotificationRequestItem":{}}}',
     b'{"notificationItems":[{"NotificationRequestItem":{}}]}',
@@ -63,8 +64,13 @@ class Post:
     async def row(self, call: Call, state: State, **facts: Any) -> Call:
         """The gateway's row of a call that was done at the processor."""
         kind = call.request.kind if call.request else Kind.AUTHORIZE
-        facts = {"account": self.stand.name, "reference": call.reference} | facts
+        own = {"account": self.stand.name, "reference": call.reference, "amount": call.amount}
+        facts = own | facts
         return await self.hooks.call(state, kind, operation=call.operation, **facts)
+
+    def is_about(self, call: Call, letter: Letter) -> bool:
+        """Whether a letter tells of the call."""
+        return any(call.operation == one.operation for one in readable(self.bench, letter))
 
     async def become(self, letter: Letter) -> list[tuple[str, str, int]]:
         """State, result and tries of what stands in the inbox for a letter, once each."""
