@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -112,19 +113,21 @@ class Callers:
 
     async def rested(self, name: str) -> Payment:
         """The payment once it is not under way any more."""
-        async with asyncio.timeout(GIVE_UP_S):
-            for turn in range(10_000):
-                request = payment_service_pb2.GetPaymentRequest(merchant=MERCHANT, name=name)
-                try:
-                    found = await self._stubs[turn % 2].GetPayment(request, timeout=PATIENT_S)
-                except grpc.aio.AioRpcError as error:
-                    self._note("GetPayment", error)
-                else:
-                    if found.state != payment_pb2.Payment.STATE_PROCESSING:
-                        payment: Payment = found
-                        return payment
-                await asyncio.sleep(PAUSE_S)
-        raise AssertionError(name)
+        found: Payment | None = None
+        latest = time.monotonic() + GIVE_UP_S
+        turn = 0
+        while time.monotonic() < latest:
+            turn += 1
+            request = payment_service_pb2.GetPaymentRequest(merchant=MERCHANT, name=name)
+            try:
+                found = await self._stubs[turn % 2].GetPayment(request, timeout=PATIENT_S)
+            except grpc.aio.AioRpcError as error:
+                self._note("GetPayment", error)
+            else:
+                if found.state != payment_pb2.Payment.STATE_PROCESSING:
+                    return found
+            await asyncio.sleep(PAUSE_S)
+        raise AssertionError(f"{name} is still under way: {found}")
 
     async def _insist(self, method: str, request: Any, key: str, first: int) -> Payment | None:
         async with asyncio.timeout(GIVE_UP_S):

@@ -6,18 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import aiohttp
-
 from cashier.payments.v1 import payment_pb2
 from cashier.recon.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from cashier_common.ids import payment_name
 from cashier_common.rpc.client import connect
 from cashier_common.worker import OUTAGE_BACKOFF_MAX_S
-from cashier_mesh.config import SANDBOX_ACCOUNTS
 from cashier_mesh.supervisor import Mesh
 from tests.chaos.callers import Memory
 from tests.support.invariants import Violation
 from tests.support.mesh_client import MERCHANT, MeshClient, Payment
+from tests.support.processors import Processors
 from tests.support.whole_mesh import tls_of
 
 Operation = payment_pb2.Operation
@@ -35,7 +33,6 @@ LOOK_S = 0.5
 # A worker that found its database away comes back within its longest pause.
 HEARD_S = OUTAGE_BACKOFF_MAX_S * 1.2 + 5.0
 PAGE_MAX = 1_000
-SANDBOX_PORTS = {"sandbox-us": 0, "sandbox-global": 3}  # behind the first account's port
 
 
 async def rested(mesh: Mesh, patience_s: float) -> tuple[list[Payment], float]:
@@ -116,30 +113,13 @@ def _taken_back(told: Payment, now: Payment) -> set[Violation]:
 async def holds_unknown(mesh: Mesh, payments: Sequence[Payment]) -> set[Violation]:
     """Money that a processor still holds for us although no authorization of ours says so."""
     known = {o.name: o for p in payments for o in p.operations}
-    found = set()
-    for account, offset in SANDBOX_PORTS.items():
-        url = f"http://{mesh.config.address(SANDBOX_ACCOUNTS + offset)}"
-        key = f"sk_{account.replace('-', '_')}"
-        for held in await _held(url, key):
-            operation = known.get(held["reference"])
-            if operation is None or operation.state != Operation.STATE_SUCCEEDED:
-                found.add(Violation("HOLD_UNKNOWN", held["reference"], account))
-    return found
-
-
-async def _held(url: str, key: str) -> list[dict[str, Any]]:
-    headers = {"Authorization": f"Bearer {key}"}
-    found: list[dict[str, Any]] = []
-    after = ""
-    async with aiohttp.ClientSession(headers=headers) as session:
-        while True:
-            query = f"status=authorized&limit=100{after}"
-            async with session.get(f"{url}/v1/charges?{query}") as answer:
-                page = await answer.json()
-            found += page["data"]
-            if not page["has_more"]:
-                return found
-            after = f"&after={page['next_cursor']}"
+    async with Processors(mesh) as processors:
+        held = await processors.holds()
+    return {
+        Violation("HOLD_UNKNOWN", hold.operation, hold.place)
+        for hold in held
+        if hold.operation not in known or known[hold.operation].state != Operation.STATE_SUCCEEDED
+    }
 
 
 async def heard(

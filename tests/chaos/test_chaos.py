@@ -28,7 +28,7 @@ from tests.support.waiting import until
 # A mesh may take a minute to start on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 BRIEF_S, LONG_S = 16.0, 240.0
-LANES = 48  # stories at a time
+LANES = 32  # stories at a time
 SETTLE_S = 60.0
 ENOUGH = 500  # payments, for the long run
 HANDS = 24  # faults that wait in threads
@@ -89,9 +89,12 @@ async def _chaos(ground: Ground, trouble: Trouble, seed: int, length_s: float) -
         await asyncio.gather(*lanes)
     payments, waited_s = await proof.rested(ground.mesh, SETTLE_S)
     _report(payments, memory, ground, trouble, waited_s)
+    notices = await trouble.notices()
+    print(f"webhooks since the sandbox's last start: {dict(notices)}")
 
     assert set() == await _everything_wrong(ground, payments, memory)
     assert [] == memory.faults
+    assert 0 == notices["falsely_taken"]
     assert {str(fault.harm) for fault in faults} == set(trouble.done)
     return payments
 
@@ -210,7 +213,7 @@ async def _found_twice(ground: Ground, names: Sequence[str], before: set[Violati
     await until(charged_twice, every_s=LOOK_S)
     async with Processors(ground.mesh) as processors:
         moves = await processors.moves_of(*names)
-    assert {name: set(ACCOUNTS) for name in names} == {
+    assert {name: set(ACCOUNTS[:2]) for name in names} == {
         name: {move.place for move in moves if move.operation.startswith(f"{name}/")}
         for name in names
     }

@@ -1,6 +1,7 @@
 """Carries out a plan of faults, puts everything right again, and keeps count."""
 
 import asyncio
+import json
 import signal
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import aiohttp
 
 from cashier_mesh.errors import MeshError
 from cashier_mesh.unit import Unit
-from tests.chaos.ground import Ground
+from tests.chaos.ground import ACCOUNTS, KEEP_500, MISCHIEF, Ground
 from tests.chaos.plan import Fault, Harm
 from tests.chaos.proxy import Mood, Weather
 
@@ -19,6 +20,7 @@ from tests.chaos.proxy import Mood, Weather
 WIRE_PER_MILLE = 500
 BROWNOUT_PPM = 300_000
 RULE_PPM = 500_000
+WITHOUT_500 = ["lost_answer", "unavailable"]
 REVIVE_WITHIN_S = 60.0
 WORK_WITHIN_S, WORK_LOOK_S = 5.0, 0.01
 ROW_S = 0.15  # the row is written by then, and the fail point still holds the request back
@@ -42,7 +44,8 @@ class Trouble:
         await self._session.close()
 
     async def make(self, faults: Sequence[Fault]) -> None:
-        """Every fault at its time; then all is whole again."""
+        """Every fault at its time, and webhooks that nobody can trust; then all is whole again."""
+        await self._misbehave()
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.TaskGroup() as group:
@@ -148,17 +151,21 @@ class Trouble:
             await self._control("POST", f"{path}/outage", body)
             await asyncio.sleep(fault.for_s)
         elif fault.harm is Harm.BROWNOUT:
-            await self._control("PUT", f"{path}/brownout", {"probability_ppm": BROWNOUT_PPM})
+            kinds = {"kinds": WITHOUT_500} if fault.target in KEEP_500 else {}
+            body = {"probability_ppm": BROWNOUT_PPM, **kinds}
+            await self._control("PUT", f"{path}/brownout", body)
             await asyncio.sleep(fault.for_s)
             await self._control("PUT", f"{path}/brownout", {"probability_ppm": 0})
         else:
             operation, behaviour = fault.detail.split()
+            if "500" in behaviour and fault.target in KEEP_500:
+                behaviour = "lost_answer"
             rule = {"behaviour": behaviour, "operation": operation, "probability_ppm": RULE_PPM}
             await self._control("PUT", f"{path}/rules", {"rules": [rule]})
             await asyncio.sleep(fault.for_s)
             await self._control("PUT", f"{path}/rules", {"rules": []})
 
-    async def _control(self, method: str, path: str, body: dict[str, Any]) -> None:
+    async def _control(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         """Tell the sandbox; while it is dead there is nobody to tell, and `mend` ends it all."""
         mesh = self.ground.mesh
         token = (mesh.config.data_dir / "sandbox" / "control.token").read_text().strip()
@@ -168,9 +175,10 @@ class Trouble:
             async with self._session.request(method, url, json=body, headers=headers) as answer:
                 text = await answer.text()
         except aiohttp.ClientError:
-            return
+            return None
         if answer.status >= 300:
             raise AssertionError(f"{method} {path} {body}: {text}")
+        return json.loads(text) if text else None
 
     async def _start_store(self, harm: Harm) -> None:
         store = self._store(harm)
@@ -181,6 +189,20 @@ class Trouble:
         sandbox = self.ground.mesh.peers["sandbox"]
         await asyncio.to_thread(sandbox.start)
         await asyncio.to_thread(sandbox.wait_ready)
+        await self._misbehave()
+
+    async def _misbehave(self) -> None:
+        """Let webhooks come doubled, in any order, and beside forged and foreign ones."""
+        await self._control("PUT", "/control/accounts/*/notices", MISCHIEF)
+
+    async def notices(self) -> Counter[str]:
+        """What was done to webhooks since the sandbox's last start, and what was done with them."""
+        told: Counter[str] = Counter()
+        for account in ACCOUNTS:
+            answer = await self._control("GET", f"/control/accounts/{account}/notices", None)
+            told.update({name: answer[name] for name in ("delivered", "given_up", "falsely_taken")})
+            told.update(answer["tricks"])
+        return told
 
     def _store(self, harm: Harm) -> Any:
         stores = self.ground.mesh.stores

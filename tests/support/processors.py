@@ -91,6 +91,25 @@ class Processors:
         intents = await self._stripe_list("/v1/payment_intents") if self.has_stripe else []
         return found + [Trace(LOCALSTRIPE, _operation(intent)) for intent in intents]
 
+    async def holds(self) -> list[Trace]:
+        """What is authorized at the sandbox and neither taken nor released to the end."""
+        held: dict[str, Trace] = {}
+        waiting: dict[str, Trace] = {}
+        for entry in await self._entries("false"):
+            detail, trace = entry["detail"], Trace(entry["account"], entry["reference"] or "")
+            match entry["kind"]:
+                case "charge" if detail["status"] == "authorized":
+                    held[entry["id"]] = trace
+                case "charge" if not detail["capture"]:
+                    waiting[entry["id"]] = trace
+                case "resolve" if entry["id"] in waiting and detail["decline"] is None:
+                    held[entry["id"]] = waiting[entry["id"]]
+                case "void":
+                    held.pop(entry["charge"], None)
+                case "capture" if detail["final"]:
+                    held.pop(entry["charge"], None)
+        return list(held.values())
+
     async def stripe(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Any:
         """One request to localstripe as a merchant sends it."""
         headers = {"Authorization": f"Bearer {LOCALSTRIPE_KEY}"}

@@ -138,3 +138,13 @@ async def test_a_receiver_who_takes_a_forgery_is_found_out():
     deliveries, _ = await told(gullible=True, forge_ppm=ALL_PPM, foreign_ppm=ALL_PPM)
 
     assert 2 * MANY == deliveries.tally.falsely_taken
+
+
+async def test_a_start_tells_again_what_a_crash_may_have_left_unsaid():
+    deliveries, posts = await told()
+
+    deliveries.tell_again("2026-01-31T12:00:00.000001Z")
+    deliveries.tell_again("2026-01-31T11:59:59.000000Z")
+    await asyncio.gather(*deliveries._tasks)
+
+    assert dict.fromkeys(posts, 2) == Counter(posts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cashier_sandbox.accounts import read_accounts
@@ -12,7 +12,7 @@ from cashier_sandbox.control.api import routes as control_routes
 from cashier_sandbox.control.branch import Branch, Counter
 from cashier_sandbox.domain.account import Account
 from cashier_sandbox.domain.notice import Endpoint
-from cashier_sandbox.flows.deliver_notice import Deliveries
+from cashier_sandbox.flows.deliver_notice import RETOLD_S, Deliveries
 from cashier_sandbox.flows.desk import Desk
 from cashier_sandbox.flows.ledger import Ledger
 from cashier_sandbox.flows.outages import Outages
@@ -102,6 +102,8 @@ class App:
             IMITATIONS[counter.desk.account.imitates].resume(counter.desk)
             if counter.desk.account.settles_every_s:
                 self._clocks.append(asyncio.create_task(settle_for_ever(counter.desk)))
+            if counter.deliveries:
+                counter.deliveries.tell_again(_now(ago_s=RETOLD_S))
         await self._control.start()
         return self._control.port
 
@@ -119,6 +121,8 @@ class App:
         self._file.close()
 
 
-def _now() -> str:
+def _now(ago_s: float = 0.0) -> str:
     # isoformat takes a tenth of the time of strftime.
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat(timespec="microseconds")[
+        :-6
+    ] + "Z"

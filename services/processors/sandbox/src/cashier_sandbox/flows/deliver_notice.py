@@ -22,9 +22,13 @@ from cashier_sandbox.domain.chance import MILLION_PPM, draw_ppm
 from cashier_sandbox.domain.notice import Endpoint, News, Notice, Trick, altered
 from cashier_sandbox.flows.desk import Desk
 
-# 0.5 + 1 + 2 + … + 32 s: a receiver may be away for a minute, as after a restart of everything.
-TRIES_MAX = 8
+# 0.5 + 1 + 2 + 4 + 8 + 8 + … s: a receiver may be away for more than a minute, as after a restart
+# of everything, and hears of it within seconds when it is back.
+TRIES_MAX = 12
 BACK_OFF_FIRST_S = 0.5
+BACK_OFF_MAX_S = 8.0
+# What a crash of ours may have left undelivered; who got it already gets it twice.
+RETOLD_S = 75.0
 # What is under way for one account; more is dropped and said so in the log.
 OUTSTANDING_MAX = 10_000
 POSTS_AT_ONCE = 16
@@ -119,6 +123,12 @@ class Deliveries:
         for notice in notices:
             self.send(notice)
 
+    def tell_again(self, since: str) -> None:
+        """Send everything that happened since then (RFC 3339), after a start of the sandbox."""
+        for news in self._desk.book.news:
+            if news.entry.at >= since:
+                self.tell(news)
+
     def send(self, notice: Notice) -> None:
         """Send one notice, again or for the first time, to every endpoint that wants it."""
         for endpoint in self._desk.book.endpoints.values():
@@ -174,7 +184,7 @@ class Deliveries:
         body = self.face.seal(signer, notice.body)
         for number in range(sending.tries):
             if number:
-                await asyncio.sleep(BACK_OFF_FIRST_S * 2 ** (number - 1))
+                await asyncio.sleep(min(BACK_OFF_FIRST_S * 2 ** (number - 1), BACK_OFF_MAX_S))
             headers = self.face.sign(signer, body, int(time.time()))
             async with self._at_once:
                 status = await self._postman.post(sending.url, headers, body)
