@@ -70,7 +70,7 @@ CASES = {
 }
 
 
-@pytest.mark.some(20)
+@pytest.mark.some(16)
 @pytest.mark.parametrize("kind", list(Kind))
 async def test_what_waits_ends_by_its_webhook_and_is_told_once(post, kind):
     if kind in post.stand.untold or kind not in post.stand.kinds:
@@ -91,7 +91,7 @@ async def test_what_waits_ends_by_its_webhook_and_is_told_once(post, kind):
     assert ("WEBHOOK", State.SUCCEEDED) == (told.source, told.state)
 
 
-@pytest.mark.some(56)
+@pytest.mark.some(42)
 @pytest.mark.parametrize("name", CASES)
 async def test_news_meets_a_call_in_every_state(post, name):
     case = CASES[name]
