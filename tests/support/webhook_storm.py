@@ -104,8 +104,8 @@ class Storm:
         await self._prepare()
         told, chance = Told(), random.Random(f"storm {self.seed}")
         try:
-            await asyncio.to_thread(self._serve)
             self.working.start("work")
+            await asyncio.to_thread(self._serve)
             queue = list(range(self.count))
             queue += chance.sample(queue, self.count * DOUBLED_PERCENT // 100)
             chance.shuffle(queue)
@@ -153,11 +153,12 @@ class Storm:
 
     async def _kill(self, told: Told, kills: int, chance: random.Random) -> None:
         """At a random moment of each stretch of letters one of both dies, then comes back."""
+        first = chance.randrange(2)
         for number in range(kills):
             self._enough = int((number + chance.random()) / kills * self.count)
             self._reached.clear()
             await self._reached.wait()
-            victim = (self.serving, self.working)[number % 2]
+            victim = (self.serving, self.working)[(first + number) % 2]
             victim.kill()
             told.kills += 1
             await asyncio.sleep(chance.uniform(DOWN_LEAST_S, DOWN_MOST_S))
