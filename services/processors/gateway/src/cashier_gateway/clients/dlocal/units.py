@@ -37,6 +37,8 @@ def from_dlocal(number: object, currency: str) -> Money:
         number = Decimal(number)
     if not isinstance(number, Decimal) or not number.is_finite():
         raise AmountNotExpressible("the amount is no number")
+    if number.adjusted() >= DIGITS_MAX:  # before it is written out: 1e999999 is short only so
+        raise AmountNotExpressible("the amount has more digits than dLocal's have")
     minor = number.scaleb(_exponent(currency))
     if minor != minor.to_integral_value():
         raise AmountNotExpressible(f"{number} {currency} is no whole count of minor units")
@@ -44,7 +46,12 @@ def from_dlocal(number: object, currency: str) -> Money:
 
 
 def exact(raw: bytes) -> object:
-    """JSON with every decimal number as it was written; ValueError for what is no JSON."""
+    """JSON with every decimal number as it was written; ValueError for what is no JSON.
+
+    The parser that keeps decimals recurses on the C stack, where a hundred thousand brackets end
+    the process: the one that has a limit of its own (1,024) looks first.
+    """
+    orjson.loads(raw)
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_no_number)
     except RecursionError:
