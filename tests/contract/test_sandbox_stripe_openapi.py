@@ -24,6 +24,8 @@ NEWER_PROPERTIES = {
     "error.advice_code",
     "enhanced_eligibility_types",
     "data.enhanced_eligibility_types",
+    "payment_method_details",
+    "data.payment_method_details",
 }
 
 
