@@ -1,4 +1,7 @@
-"""One mesh for all end-to-end tests of a run: real servers, real processes, real certificates."""
+"""One mesh for all end-to-end tests of a run: real servers, real processes, real certificates.
+
+It ends with them: sixteen idle processes are a fifth of a core to the tests that follow.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -18,7 +21,7 @@ ROUTER_REPLICAS = 2
 IMPATIENT = {"CASHIER_DOUBT_SCHEDULE_S": ",".join(["1"] * 50)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh() -> Iterator[Mesh]:
     """All services, two routers among them, with their spans in files; nothing starts again."""
     with reachable_folder() as folder:
@@ -33,7 +36,7 @@ def mesh() -> Iterator[Mesh]:
                 unit.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_mesh(mesh: Mesh) -> Iterator[WholeMesh]:
     """The same mesh for tests that call it synchronously; whoever stops a part starts it again."""
     whole = WholeMesh(mesh)
