@@ -27,7 +27,7 @@ from tests.support.waiting import until
 
 # A mesh may take a minute to start on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-BRIEF_S, LONG_S = 16.0, 240.0
+BRIEF_S, LONG_S = 10.0, 240.0
 LANES = 32  # stories at a time
 SETTLE_S = 60.0
 ENOUGH = 500  # payments, for the long run

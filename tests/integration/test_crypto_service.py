@@ -154,6 +154,7 @@ async def test_without_a_chain_the_account_is_disabled(service, tmp_path):
     assert "NO_ELIGIBLE_ACCOUNT" == reason
 
 
+@pytest.mark.long
 async def test_the_development_commands_deploy_once_and_pay(anvil):
     """What the demo and a person type; the fixture has deployed before."""
     payee = "0x8C8d35429F74ec245F8Ef2f4Fd1e551cFF97d650"

@@ -61,6 +61,7 @@ def prove(seed: str) -> None:
     assert [] == in_the_end, told(seed, in_the_end)
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("seed", kept_seeds())
 def test_a_seed_that_found_a_bug_once_finds_nothing(seed):
     prove(seed)

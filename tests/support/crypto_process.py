@@ -17,7 +17,7 @@ from cashier_mesh.databases import ServiceDatabase
 from tests.support.crypto_rig import MERCHANT, an_operation
 
 CALLER = "spiffe://cashier.local/service/router"
-START_WAIT_S = 30.0
+START_WAIT_S = 120.0  # the imports alone are seconds where two meshes start beside it
 EXIT_WAIT_S = 60.0  # seven starts beside other tests on a busy machine
 
 
